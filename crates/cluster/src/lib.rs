@@ -1,0 +1,1 @@
+//! The Bus between nodes.

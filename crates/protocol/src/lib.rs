@@ -1,0 +1,1 @@
+//! What two Causeway processes must agree on: ids, messages, tokens, envelopes.

@@ -1,0 +1,1 @@
+//! How a Causeway process starts and stops: config, tracing, metrics, health, shutdown.

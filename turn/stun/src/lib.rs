@@ -1,0 +1,1 @@
+//! STUN and TURN codec: borrows, never allocates to decode.
