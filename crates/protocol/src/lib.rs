@@ -1,1 +1,29 @@
-//! What two Causeway processes must agree on: ids, messages, tokens, envelopes.
+//! What two Causeway processes, or a process and a browser, must agree on.
+//!
+//! Pure: no clock, no socket, no runtime. Randomness and time are passed in. Every message has a JSON
+//! fixture under `fixtures/` that this crate's tests and `@causeway/client` both read.
+
+#![forbid(unsafe_code)]
+
+pub mod bus;
+pub mod code;
+pub mod ids;
+pub mod message;
+pub mod rest;
+pub mod secret;
+pub mod time;
+pub mod token;
+
+pub use code::{CloseCode, ErrorCode};
+pub use ids::{NodeId, PeerId, RoomId};
+pub use time::UnixSeconds;
+
+/// The version of the signaling protocol: the WebSocket subprotocol is `causeway.v1`.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The WebSocket subprotocol that a client asks for and the server confirms.
+pub const SUBPROTOCOL: &str = "causeway.v1";
+
+/// A client may send its join token as a second subprotocol with this prefix instead of in `hello`:
+/// browsers cannot set headers on a WebSocket, and a token in a URL ends up in logs.
+pub const TOKEN_SUBPROTOCOL_PREFIX: &str = "causeway.token.";

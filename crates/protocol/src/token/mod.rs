@@ -1,0 +1,15 @@
+//! Signed tokens: who may join a room, and who may use the relay for it.
+//!
+//! A token is a compact JWT (RFC 7519) with an audience of its own and a key of its own, so that none can be
+//! taken for another. Expiry is compared with a time that the caller passes in.
+
+mod join;
+mod jwt;
+mod turn;
+
+pub use join::{HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, RoomRole};
+pub use jwt::TokenError;
+pub use turn::{
+    IssueError, MAX_USERNAME_LEN, PeerPolicy, TurnClaims, TurnCredential, TurnIssuer, TurnVerifier,
+    turn_password,
+};
