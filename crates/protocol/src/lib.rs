@@ -16,7 +16,7 @@ pub mod token;
 
 pub use code::{CloseCode, ErrorCode};
 pub use ids::{NodeId, PeerId, RoomId};
-pub use time::UnixSeconds;
+pub use time::{Moment, Now, UnixSeconds};
 
 /// The version of the signaling protocol: the WebSocket subprotocol is `causeway.v1`.
 pub const PROTOCOL_VERSION: u16 = 1;
