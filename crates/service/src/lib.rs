@@ -1,1 +1,5 @@
-//! How a Causeway process starts and stops: config, tracing, metrics, health, shutdown.
+//! How a Causeway process starts and stops: configuration, logs, metrics, health, shutdown.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
