@@ -3,3 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod config;
+pub mod health;
+pub mod hidden;
+pub mod log;
+pub mod metrics;
+pub mod ops;
+pub mod shutdown;
+
+pub use hidden::Hidden;
