@@ -1,0 +1,50 @@
+# Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test check setup web build e2e fuzz bench fmt clean
+
+CARGO := cargo
+BINARY := $(or $(CARGO_TARGET_DIR),target)/release/causeway
+FUZZ_SECONDS ?= 60
+
+help: ## List these targets
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: setup build ## Build everything in release mode and serve the demo on http://localhost:8080
+	exec $(BINARY) serve $(RUN_FLAGS)
+
+test: setup web ## Run all tests: Rust, TypeScript, and two real browsers end to end
+	@scripts/test-rust
+	npm test --silent
+	@$(MAKE) --no-print-directory e2e
+
+check: setup web ## Formatting, lints, types and documentation; changes nothing
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	npm run check --silent
+
+e2e: setup build ## Move files between two Chromium processes, directly and through the relay
+	CAUSEWAY_BIN=$(abspath $(BINARY)) npm run e2e --silent
+
+fuzz: ## Fuzz each target for FUZZ_SECONDS (60)
+	fuzz/run all $(FUZZ_SECONDS)
+
+bench: ## Measure, side by side
+	$(CARGO) bench --workspace
+
+setup: ## Install what is missing, or say exactly what to install
+	@scripts/setup
+
+web: setup ## Build the web parts
+	npm run build --silent
+
+build: web ## Build the web parts and the binary in release mode
+	$(CARGO) build --release --locked -p causeway
+
+fmt: ## Format everything
+	$(CARGO) fmt --all
+	npm run fmt --silent
+
+clean: ## Remove what was built
+	rm -rf target client/dist web-demo/dist
