@@ -1,0 +1,99 @@
+//! What a relay asks of its shell, and what a shell tells its relay: the rare things, which queue.
+
+use std::fmt;
+
+use causeway_protocol::bus::RelayOrder;
+
+use crate::address::{ClientAddr, RelayPort};
+use crate::config::Limits;
+use crate::event::Event;
+
+/// Something for the shell to do. Carry them out in the order they come: a port may be unbound and bound again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Bind one UDP socket, or two, and say so with [`Relay::on_bound`](crate::Relay::on_bound).
+    Bind {
+        /// What to name in the answer.
+        ticket: BindTicket,
+        /// The port to bind.
+        port: RelayPort,
+        /// The next higher port, to be bound too (RFC 8656 §18.7, EVEN-PORT with R): both or neither.
+        next: Option<RelayPort>,
+    },
+    /// Close a relay socket.
+    Unbind(RelayPort),
+    /// Send an answer to a client, from the listener it reached.
+    Reply {
+        /// To whom.
+        to: ClientAddr,
+        /// What.
+        bytes: Reply,
+    },
+    /// Tell whoever counts or watches.
+    Report(Event),
+}
+
+/// One outstanding [`Action::Bind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BindTicket(pub(crate) u64);
+
+/// Why a port could not be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// Another process has the port (`EADDRINUSE`): the relay tries others.
+    #[error("the port is taken")]
+    AddressInUse,
+    /// The address is not, or no longer, one of this host (`EADDRNOTAVAIL`).
+    #[error("the address is not one of this host")]
+    AddressNotAvailable,
+    /// No more file descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`).
+    #[error("the process has no room for another socket")]
+    OutOfSockets,
+    /// The operating system refuses (`EACCES`, `EPERM`) or fails in another way.
+    #[error("the operating system refused to bind the port")]
+    Refused,
+}
+
+/// An order to a relay from outside its data path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// End what matches and refuse it from here on.
+    Revoke(RelayOrder),
+    /// Accept no new allocation; those alive go on.
+    Drain,
+    /// Replace the limits; allocations alive stay, even beyond them.
+    Limits(Limits),
+}
+
+/// One answer, complete and at most [`Reply::CAPACITY`] bytes long.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    length: u16,
+    bytes: [u8; Self::CAPACITY],
+}
+
+impl Reply {
+    /// Enough for every answer of ours: the longest names the realm, a nonce and sixteen unknown attributes.
+    pub const CAPACITY: usize = 512;
+
+    /// Lets `write` fill the bytes; it says how many it wrote.
+    pub(crate) fn filled<E>(
+        write: impl FnOnce(&mut [u8; Self::CAPACITY]) -> Result<usize, E>,
+    ) -> Result<Self, E> {
+        let mut bytes = [0; Self::CAPACITY];
+        let length = write(&mut bytes)?;
+        Ok(Self { length: u16::try_from(length).unwrap_or(0), bytes })
+    }
+
+    /// The datagram to send.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({} bytes)", self.length)
+    }
+}

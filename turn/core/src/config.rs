@@ -1,0 +1,123 @@
+//! What a relay is told once, at its start, and the limits it can be told again.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::address::Family;
+
+/// The settings of a relay.
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    /// The realm of the long-term credentials: 1 to [`RelayConfig::MAX_REALM_LENGTH`] bytes.
+    pub realm: String,
+    /// The addresses clients reach; [`ListenerId`](crate::ListenerId) counts them from 0.
+    pub listeners: Vec<Listener>,
+    /// Ports for relayed addresses. Default: 49152 to 65535 (RFC 8656 §7.2 recommends this range).
+    pub relay_ports: RangeInclusive<u16>,
+    /// An allocation's lifetime if the client asks for none or for less. Default: 600 s (RFC 8656 §3.2).
+    pub default_lifetime: Duration,
+    /// The longest lifetime a client can ask for. Default: 3600 s (RFC 8656 §7.2).
+    pub max_lifetime: Duration,
+    /// How long a nonce is good. Default: 600 s, as coturn's.
+    pub nonce_lifetime: Duration,
+    /// How long a revocation is remembered; credentials should not live longer. Default: 24 h.
+    pub revocation_lifetime: Duration,
+    /// What a relay may hold.
+    pub limits: Limits,
+    /// Whether peers on loopback addresses are allowed. Only for tests.
+    pub loopback_peers: LoopbackPeers,
+}
+
+impl RelayConfig {
+    /// Bytes of the longest realm. RFC 8489 §14.9 allows 763; a shorter one keeps answers to strangers small.
+    pub const MAX_REALM_LENGTH: usize = 128;
+
+    /// The defaults, for a realm and listeners.
+    #[must_use]
+    pub fn new(realm: impl Into<String>, listeners: Vec<Listener>) -> Self {
+        Self {
+            realm: realm.into(),
+            listeners,
+            relay_ports: 49152..=65535,
+            default_lifetime: Duration::from_secs(600),
+            max_lifetime: Duration::from_secs(3600),
+            nonce_lifetime: Duration::from_secs(600),
+            revocation_lifetime: Duration::from_secs(24 * 3600),
+            limits: Limits::default(),
+            loopback_peers: LoopbackPeers::Refused,
+        }
+    }
+}
+
+/// One address that clients reach, and where what they allocate is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The local address. Peers are never relayed to it.
+    pub address: SocketAddr,
+    /// How clients reach it.
+    pub transport: Transport,
+    /// Where IPv4 relayed addresses are bound; `None`: this listener gives none.
+    pub relay_v4: Option<Ipv4Addr>,
+    /// Where IPv6 relayed addresses are bound; `None`: this listener gives none.
+    pub relay_v6: Option<Ipv6Addr>,
+}
+
+impl Listener {
+    /// The local IP on which an address of this family is bound. A mapping to an external address, for relays behind
+    /// a NAT, belongs beside this function and into the answer's XOR-RELAYED-ADDRESS.
+    pub(crate) fn relay_ip(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::V4 => self.relay_v4.map(IpAddr::V4),
+            Family::V6 => self.relay_v6.map(IpAddr::V6),
+        }
+    }
+}
+
+/// How a client reaches a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+}
+
+/// How much a relay holds at a time; each is per [`Relay`](crate::Relay), that is per worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Allocations in total, then 508. Default: 20,000, a guess: more than a range of ports holds per address.
+    pub allocations: usize,
+    /// Allocations of one user or room peer whose credential says nothing, then 486. Default: 64, a guess that leaves
+    /// room for a browser with many interfaces and several calls.
+    pub allocations_per_user: u32,
+    /// Permissions of one allocation, then 508. Default: 128, a guess: a mesh of 30 peers with four addresses each.
+    pub permissions: usize,
+    /// Channels of one allocation, then 508. Default: 128, for the same reason.
+    pub channels: usize,
+    /// Allocate requests that wait for the shell to bind a port, then 508. Default: 1024, a guess.
+    pub pending_binds: usize,
+    /// Ports reserved with EVEN-PORT and not used yet, then 508. Default: 256, a guess.
+    pub reservations: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            allocations: 20_000,
+            allocations_per_user: 64,
+            permissions: 128,
+            channels: 128,
+            pending_binds: 1024,
+            reservations: 256,
+        }
+    }
+}
+
+/// Whether peers on loopback addresses are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LoopbackPeers {
+    /// No: a relay would be a way to the services of its own host (CVE-2020-26262).
+    #[default]
+    Refused,
+    /// 127.0.0.0/8 and ::1 are peers like any other, our own listeners excepted.
+    AllowedForTests,
+}

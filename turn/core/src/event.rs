@@ -1,0 +1,118 @@
+//! What a relay reports: allocations that come and go, and who used how much.
+
+use causeway_protocol::{PeerId, RoomId, UnixSeconds};
+
+use crate::address::ClientAddr;
+
+/// An allocation of one relay: unique for the life of the relay, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AllocationId(pub u64);
+
+/// Something that happened to an allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A client got its relayed addresses.
+    AllocationCreated {
+        /// The allocation.
+        allocation: AllocationId,
+        /// The client.
+        client: ClientAddr,
+        /// Under which credential.
+        subject: Subject,
+        /// Until when the credential is good; `None`: for good.
+        expires: Option<UnixSeconds>,
+    },
+    /// An allocation of a room's credential moved data; about once a second while it does.
+    Usage {
+        /// The allocation.
+        allocation: AllocationId,
+        /// The credential's room.
+        room: RoomId,
+        /// The credential's peer.
+        peer: PeerId,
+        /// Totals since the allocation was created.
+        usage: Usage,
+    },
+    /// An allocation is gone. Its last word: the usage is final.
+    AllocationEnded {
+        /// The allocation.
+        allocation: AllocationId,
+        /// Under which credential.
+        subject: Subject,
+        /// Why.
+        reason: EndReason,
+        /// Totals since the allocation was created.
+        usage: Usage,
+    },
+}
+
+/// Whom a credential names: the unit of quotas.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A peer of a room, from a signed JWT.
+    RoomPeer {
+        /// The room.
+        room: RoomId,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// The user of an `expiry:user` credential, or the whole name of one that is only an expiry.
+    Rest(Box<str>),
+    /// A user of the configuration.
+    Static(Box<str>),
+}
+
+/// Application data that an allocation relayed: payloads, without any header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// From the client on to its peers.
+    pub sent: Traffic,
+    /// From peers on to the client.
+    pub received: Traffic,
+}
+
+/// Datagrams and their application bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Datagrams.
+    pub packets: u64,
+    /// Bytes of payload.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    /// Adds one datagram.
+    pub(crate) fn count(&mut self, payload_length: usize) {
+        self.packets = self.packets.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(payload_length as u64);
+    }
+}
+
+/// Why an allocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// The client refreshed it with a lifetime of zero.
+    Released,
+    /// The client did not refresh it in time, or its credential came to its end.
+    Expired,
+    /// Its credential, peer or room was revoked.
+    Revoked,
+    /// Its credential's byte budget is used up.
+    BudgetSpent,
+}
+
+impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Released, Self::Expired, Self::Revoked, Self::BudgetSpent];
+
+    /// The value of a metric's label, or a word for a log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::BudgetSpent => "budget_spent",
+        }
+    }
+}

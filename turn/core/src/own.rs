@@ -1,0 +1,151 @@
+//! Which relayed addresses of this process are alive: the one thing that its workers share.
+//!
+//! A client may send to the relayed address of another client of ours, port and all, and to nothing else on our hosts.
+//! The other allocation may live on another worker, so the set of live ports is shared: per address two bit sets of
+//! atomics, which cost the data path one relaxed load and never a lock.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// 65,536 ports in words of 64 bits.
+const WORDS: usize = 1024;
+
+/// The relayed addresses of a process. Share it by `Arc` among its relays.
+#[derive(Debug)]
+pub struct OwnRelays {
+    addresses: Box<[(IpAddr, Ports)]>,
+}
+
+/// One bit set says who may draw a port, the other where data may go: a port that is only about to be bound may still
+/// be another process's.
+#[derive(Debug)]
+struct Ports {
+    /// Drawn by a relay of ours, from before it is bound until after it is closed.
+    claimed: Box<[AtomicU64]>,
+    /// Bound, and part of an allocation.
+    live: Box<[AtomicU64]>,
+}
+
+/// The place of one of our own addresses in [`OwnRelays`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OwnIp(u16);
+
+impl OwnRelays {
+    /// For relayed addresses on these IPs: every `relay_v4` and `relay_v6` of the listeners. Repetitions are ignored.
+    #[must_use]
+    pub fn new(ips: impl IntoIterator<Item = IpAddr>) -> Self {
+        let mut ips: Vec<IpAddr> = ips.into_iter().collect();
+        ips.sort_unstable();
+        ips.dedup();
+        Self { addresses: ips.into_iter().map(|ip| (ip, Ports::new())).collect() }
+    }
+
+    /// Whether an allocation of this process has this relayed address.
+    #[must_use]
+    pub fn is_live(&self, address: SocketAddr) -> bool {
+        self.find(address.ip()).is_some_and(|own| self.is_live_at(own, address.port()))
+    }
+
+    /// Where an IP of ours is in the set. Hosts have few addresses: a scan is the fastest search.
+    pub(crate) fn find(&self, ip: IpAddr) -> Option<OwnIp> {
+        let index = self.addresses.iter().position(|(own, _)| *own == ip)?;
+        u16::try_from(index).ok().map(OwnIp)
+    }
+
+    /// Whether this port of this IP is a live relayed address.
+    pub(crate) fn is_live_at(&self, OwnIp(index): OwnIp, port: u16) -> bool {
+        self.addresses.get(usize::from(index)).is_some_and(|(_, ports)| test(&ports.live, port))
+    }
+
+    /// Takes a port for binding; `false` if a relay of ours has it or the IP is none of ours.
+    pub(crate) fn claim(&self, address: SocketAddr) -> bool {
+        self.ports(address).is_some_and(|ports| !set(&ports.claimed, address.port()))
+    }
+
+    /// Gives a port back; it is no longer alive either.
+    pub(crate) fn release(&self, address: SocketAddr) {
+        if let Some(ports) = self.ports(address) {
+            clear(&ports.live, address.port());
+            clear(&ports.claimed, address.port());
+        }
+    }
+
+    /// Declares a claimed port part of an allocation.
+    pub(crate) fn set_live(&self, address: SocketAddr) {
+        if let Some(ports) = self.ports(address) {
+            set(&ports.live, address.port());
+        }
+    }
+
+    fn ports(&self, address: SocketAddr) -> Option<&Ports> {
+        self.addresses.iter().find(|(own, _)| *own == address.ip()).map(|(_, ports)| ports)
+    }
+}
+
+impl Ports {
+    fn new() -> Self {
+        let empty = || (0..WORDS).map(|_| AtomicU64::new(0)).collect();
+        Self { claimed: empty(), live: empty() }
+    }
+}
+
+/// The word and the bit of a port. `Relaxed` throughout: a bit says nothing about other memory, and a datagram that
+/// races with the end of an allocation is as good as one a moment later.
+const fn place(port: u16) -> (usize, u64) {
+    ((port >> 6) as usize, 1 << (port & 63))
+}
+
+fn test(words: &[AtomicU64], port: u16) -> bool {
+    let (word, bit) = place(port);
+    words.get(word).is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0)
+}
+
+/// Sets the bit and says whether it was set before.
+fn set(words: &[AtomicU64], port: u16) -> bool {
+    let (word, bit) = place(port);
+    words.get(word).is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit != 0)
+}
+
+fn clear(words: &[AtomicU64], port: u16) {
+    let (word, bit) = place(port);
+    if let Some(word) = words.get(word) {
+        word.fetch_and(!bit, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_claimed_once_until_it_is_released() {
+        let own = OwnRelays::new(["192.0.2.1".parse().unwrap()]);
+        for port in [0, 63, 64, 65535] {
+            let address = SocketAddr::new("192.0.2.1".parse().unwrap(), port);
+            assert!(own.claim(address));
+            assert!(!own.claim(address));
+            own.release(address);
+            assert!(own.claim(address));
+        }
+    }
+
+    #[test]
+    fn a_claimed_port_is_not_alive_before_it_is_said_to_be() {
+        let own = OwnRelays::new(["2001:db8::1".parse().unwrap()]);
+        let address = "[2001:db8::1]:50000".parse().unwrap();
+        assert!(own.claim(address));
+        assert!(!own.is_live(address));
+        own.set_live(address);
+        assert!(own.is_live(address));
+        assert!(!own.is_live("[2001:db8::1]:50001".parse().unwrap()));
+        own.release(address);
+        assert!(!own.is_live(address));
+    }
+
+    #[test]
+    fn an_ip_of_others_is_never_ours() {
+        let own = OwnRelays::new(["192.0.2.1".parse().unwrap()]);
+        assert!(!own.claim("192.0.2.2:50000".parse().unwrap()));
+        assert!(!own.is_live("192.0.2.2:50000".parse().unwrap()));
+    }
+}
