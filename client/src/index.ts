@@ -1,0 +1,26 @@
+//! `@causeway/client`: rooms of a Causeway server, and WebRTC connections between the peers in them.
+
+export { createInvite, createRoom, roomFacts, type Server } from "./api.ts";
+export { CLOSE_CODES, ERROR_CODES, type ErrorCode, type KnownErrorCode } from "./codes.ts";
+export type {
+	Connection,
+	ConnectionEvents,
+	ConnectionState,
+	EndReason,
+	TransportPolicy,
+} from "./connection.ts";
+export { browser, type Environment, type Socket } from "./environment.ts";
+export { CausewayError, type LocalErrorCode } from "./error.ts";
+export type { Undo } from "./events.ts";
+export type { LeaveReason, Peer, Politeness, RelayUsage, Role } from "./messages.ts";
+export type { Path, PathEnd } from "./path.ts";
+export type {
+	CreateInvite,
+	CreateRoom,
+	InviteCreated,
+	JoinRoom,
+	RoomCreated,
+	RoomFacts,
+} from "./rest.ts";
+export { type DescriptionSeal, fingerprintSeal } from "./seal.ts";
+export { type Closed, type JoinOptions, joinRoom, type Session, type SessionEvents } from "./session.ts";
