@@ -96,3 +96,90 @@ fn equal(expected: &[u8], value: &[u8]) -> Result<(), IntegrityError> {
     }
     Err(IntegrityError::Mismatch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::Lifetime;
+    use crate::{AttributeType, Class, Message, MessageWriter, Method, RawAttribute, TransactionId};
+
+    #[test]
+    fn a_truncated_sha256_holds_from_sixteen_bytes_on() {
+        for length in [16, 20, 24, 28, 32] {
+            assert_eq!(verify_truncated_to(length), Ok(()), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn shorter_longer_and_uneven_sha256_values_are_refused() {
+        for length in [0, 4, 12, 15, 17, 31] {
+            assert_eq!(verify_truncated_to(length), Err(IntegrityError::Mismatch), "{length} bytes");
+        }
+        assert_eq!(
+            verify(AttributeType::MESSAGE_INTEGRITY_SHA256, |_, _| vec![0; 36]),
+            Err(IntegrityError::Mismatch)
+        );
+    }
+
+    #[test]
+    fn a_sha1_value_of_another_length_is_refused() {
+        for length in [0, 16, 19, 21, 32] {
+            let result = verify(AttributeType::MESSAGE_INTEGRITY, |header, before| {
+                let mut mac = sha1(header, before, &key()).to_vec();
+                mac.resize(length, 0);
+                mac
+            });
+            assert_eq!(result, Err(IntegrityError::Mismatch), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn another_key_does_not_fit() {
+        let result = verify(AttributeType::MESSAGE_INTEGRITY, |header, before| {
+            sha1(header, before, &IntegrityKey::short_term("other")).to_vec()
+        });
+        assert_eq!(result, Err(IntegrityError::Mismatch));
+    }
+
+    #[test]
+    fn a_message_without_a_seal_lacks_it() {
+        assert_eq!(verify(AttributeType::SOFTWARE, |_, _| vec![]), Err(IntegrityError::Missing));
+    }
+
+    fn key() -> IntegrityKey {
+        IntegrityKey::short_term("secret")
+    }
+
+    fn verify_truncated_to(length: usize) -> Result<(), IntegrityError> {
+        verify(AttributeType::MESSAGE_INTEGRITY_SHA256, |header, before| {
+            sha256(header, before, length, &key())[..length].to_vec()
+        })
+    }
+
+    /// Seals a message with what `seal` makes of its header and body, and checks it.
+    fn verify(
+        kind: AttributeType,
+        seal: impl FnOnce(&[u8; HEADER_LENGTH], &[u8]) -> Vec<u8>,
+    ) -> Result<(), IntegrityError> {
+        let mut buffer = [0; 128];
+        let transaction = TransactionId([3; 12]);
+        let mut writer =
+            MessageWriter::new(&mut buffer, Class::Request, Method::Refresh, transaction).unwrap();
+        writer.put(&Lifetime { seconds: 600 }).unwrap();
+        let length = writer.finish();
+        let (header, before) = buffer[..length].split_first_chunk().unwrap();
+        let mac = seal(header, before);
+
+        let mut buffer = [0; 128];
+        let mut writer =
+            MessageWriter::new(&mut buffer, Class::Request, Method::Refresh, transaction).unwrap();
+        writer.put(&Lifetime { seconds: 600 }).unwrap();
+        writer.put(&RawAttribute { kind, value: &mac }).unwrap();
+        let length = writer.finish();
+        let message = Message::decode(&buffer[..length]).unwrap();
+        if kind == AttributeType::MESSAGE_INTEGRITY_SHA256 {
+            return message.verify_integrity_sha256(&key());
+        }
+        message.verify_integrity(&key())
+    }
+}

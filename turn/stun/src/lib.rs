@@ -51,6 +51,7 @@ pub mod attributes;
 mod channel_data;
 mod fingerprint;
 mod framing;
+pub mod fuzzing;
 mod header;
 mod integrity;
 mod key;

@@ -33,13 +33,25 @@ pub struct MessageWriter<'b> {
     sealed: Sealed,
 }
 
-/// The strongest seal written.
+/// The strongest seal written, in the order in which seals may follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sealed {
     Open,
     Integrity,
     IntegritySha256,
     Fingerprint,
+}
+
+impl Sealed {
+    /// What a message is behind an attribute of this type.
+    const fn by(kind: AttributeType) -> Self {
+        match kind {
+            AttributeType::MESSAGE_INTEGRITY => Self::Integrity,
+            AttributeType::MESSAGE_INTEGRITY_SHA256 => Self::IntegritySha256,
+            AttributeType::FINGERPRINT => Self::Fingerprint,
+            AttributeType(_) => Self::Open,
+        }
+    }
 }
 
 impl<'b> MessageWriter<'b> {
@@ -66,7 +78,6 @@ impl<'b> MessageWriter<'b> {
     /// # Errors
     /// The buffer is full, the message too long, or a seal is already written.
     pub fn put<A: Encode + ?Sized>(&mut self, attribute: &A) -> Result<(), EncodeError> {
-        self.allow(attribute.kind(), Sealed::Open)?;
         let transaction_id = self.transaction_id;
         self.append(attribute.kind(), |value| attribute.encode(&transaction_id, value))
     }
@@ -77,12 +88,9 @@ impl<'b> MessageWriter<'b> {
     /// The buffer is full, the message too long, or a seal is already written.
     pub fn put_integrity(&mut self, key: &IntegrityKey) -> Result<(), EncodeError> {
         let kind = AttributeType::MESSAGE_INTEGRITY;
-        self.allow(kind, Sealed::Open)?;
         let (header, before) = self.written()?;
         let mac = integrity::sha1(header, before, key);
-        self.append(kind, |value| value.bytes(&mac))?;
-        self.sealed = Sealed::Integrity;
-        Ok(())
+        self.append(kind, |value| value.bytes(&mac))
     }
 
     /// Appends a whole MESSAGE-INTEGRITY-SHA256 over everything before it (RFC 8489 §14.6).
@@ -91,12 +99,9 @@ impl<'b> MessageWriter<'b> {
     /// The buffer is full, the message too long, or this seal or FINGERPRINT is already written.
     pub fn put_integrity_sha256(&mut self, key: &IntegrityKey) -> Result<(), EncodeError> {
         let kind = AttributeType::MESSAGE_INTEGRITY_SHA256;
-        self.allow(kind, Sealed::Integrity)?;
         let (header, before) = self.written()?;
         let mac = integrity::sha256(header, before, SHA256_LENGTH, key);
-        self.append(kind, |value| value.bytes(&mac))?;
-        self.sealed = Sealed::IntegritySha256;
-        Ok(())
+        self.append(kind, |value| value.bytes(&mac))
     }
 
     /// Appends FINGERPRINT, after which nothing may come (RFC 8489 §14.7).
@@ -105,7 +110,6 @@ impl<'b> MessageWriter<'b> {
     /// The buffer is full, the message too long, or FINGERPRINT is already written.
     pub fn put_fingerprint(&mut self) -> Result<(), EncodeError> {
         let kind = AttributeType::FINGERPRINT;
-        self.allow(kind, Sealed::IntegritySha256)?;
         let start = self.length;
         // The checksum covers the header's length with the attribute in it, so the attribute goes in first.
         self.append(kind, |value| value.u32(0))?;
@@ -114,7 +118,6 @@ impl<'b> MessageWriter<'b> {
         let checksum = fingerprint::compute(header, before);
         let value = self.buffer.get_mut(..self.length).and_then(<[u8]>::last_chunk_mut);
         *value.ok_or(EncodeError::BufferFull)? = checksum.to_be_bytes();
-        self.sealed = Sealed::Fingerprint;
         Ok(())
     }
 
@@ -122,14 +125,6 @@ impl<'b> MessageWriter<'b> {
     #[must_use]
     pub const fn finish(self) -> usize {
         self.length
-    }
-
-    /// Refuses what may not stand behind the seal that is written.
-    fn allow(&self, kind: AttributeType, at_most: Sealed) -> Result<(), EncodeError> {
-        if self.sealed > at_most {
-            return Err(EncodeError::Order { kind });
-        }
-        Ok(())
     }
 
     /// Header and body so far.
@@ -143,6 +138,10 @@ impl<'b> MessageWriter<'b> {
         kind: AttributeType,
         write: impl FnOnce(&mut ValueWriter<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
+        let sealed = Sealed::by(kind);
+        if self.sealed >= sealed && self.sealed != Sealed::Open {
+            return Err(EncodeError::Order { kind });
+        }
         let free = self.buffer.get_mut(self.length..).ok_or(EncodeError::BufferFull)?;
         let (attribute_header, free) = free.split_first_chunk_mut::<4>().ok_or(EncodeError::BufferFull)?;
         let mut value = ValueWriter::new(free);
@@ -160,6 +159,7 @@ impl<'b> MessageWriter<'b> {
             [*l0, *l1] = body_length.to_be_bytes();
         }
         self.length = length;
+        self.sealed = self.sealed.max(sealed);
         Ok(())
     }
 }
@@ -253,5 +253,112 @@ impl<'b> ValueWriter<'b> {
         self.free = free;
         self.length = self.length.saturating_add(count);
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::{Data, Lifetime, Software};
+    use crate::{IntegrityKey, Message, RawAttribute};
+
+    const TRANSACTION: TransactionId = TransactionId([5; 12]);
+
+    #[test]
+    fn a_message_without_attributes_is_a_header() {
+        let mut buffer = [0xFF; 20];
+        let writer = open(&mut buffer).unwrap();
+        assert_eq!(writer.finish(), 20);
+        assert_eq!(buffer[..8], [0x00, 0x03, 0, 0, 0x21, 0x12, 0xA4, 0x42]);
+        assert_eq!(buffer[8..], [5; 12]);
+    }
+
+    #[test]
+    fn padding_is_zero_whatever_the_buffer_held() {
+        let mut buffer = [0xFF; 40];
+        let mut writer = open(&mut buffer).unwrap();
+        writer.put(&Data(&[1])).unwrap();
+        assert_eq!(writer.finish(), 28);
+        assert_eq!(buffer[2..4], [0, 8]);
+        assert_eq!(buffer[20..28], [0x00, 0x13, 0, 1, 1, 0, 0, 0]);
+        assert_eq!(buffer[28..], [0xFF; 12]);
+    }
+
+    #[test]
+    fn a_buffer_without_room_for_a_header_is_refused() {
+        assert_eq!(open(&mut [0; 19]).err(), Some(EncodeError::BufferFull));
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_the_message_as_it_was() {
+        for size in 28..36 {
+            let mut buffer = vec![0xFF; size];
+            let mut writer = open(&mut buffer).unwrap();
+            writer.put(&Lifetime { seconds: 600 }).unwrap();
+            assert_eq!(writer.put(&Software::new("abc").unwrap()), Err(EncodeError::BufferFull));
+            assert_eq!(writer.put_fingerprint(), Err(EncodeError::BufferFull));
+            assert_eq!(writer.put_integrity(&key()), Err(EncodeError::BufferFull));
+            let length = writer.finish();
+            let message = Message::decode(&buffer[..length]).unwrap();
+            assert_eq!(message.attributes().count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_the_length_field_cannot_say_is_refused() {
+        let data = vec![0; 65_536];
+        let mut buffer = vec![0; 100_000];
+        let mut writer = open(&mut buffer).unwrap();
+        assert_eq!(writer.put(&Data(&data)), Err(EncodeError::TooLong));
+        assert_eq!(writer.put(&Data(&data[..65_529])), Err(EncodeError::TooLong));
+        assert_eq!(writer.put(&Data(&data[..65_528])), Ok(()));
+        assert_eq!(writer.put_fingerprint(), Err(EncodeError::TooLong));
+        let length = writer.finish();
+        assert_eq!(length, 20 + 65_532);
+        Message::decode(&buffer[..length]).unwrap();
+    }
+
+    #[test]
+    fn seals_come_in_their_order_and_last() {
+        let mut buffer = [0; 256];
+        let mut writer = open(&mut buffer).unwrap();
+        let lifetime = Lifetime { seconds: 1 };
+        writer.put(&lifetime).unwrap();
+        writer.put_integrity(&key()).unwrap();
+        check_order(writer.put_integrity(&key()), AttributeType::MESSAGE_INTEGRITY);
+        check_order(writer.put(&lifetime), AttributeType::LIFETIME);
+        writer.put_integrity_sha256(&key()).unwrap();
+        check_order(writer.put_integrity(&key()), AttributeType::MESSAGE_INTEGRITY);
+        check_order(writer.put_integrity_sha256(&key()), AttributeType::MESSAGE_INTEGRITY_SHA256);
+        writer.put_fingerprint().unwrap();
+        check_order(writer.put_fingerprint(), AttributeType::FINGERPRINT);
+        check_order(writer.put_integrity_sha256(&key()), AttributeType::MESSAGE_INTEGRITY_SHA256);
+        let length = writer.finish();
+
+        let message = Message::decode(&buffer[..length]).unwrap();
+        assert_eq!(message.verify_integrity(&key()), Ok(()));
+        assert_eq!(message.verify_integrity_sha256(&key()), Ok(()));
+        assert_eq!(message.fingerprint(), Ok(()));
+    }
+
+    #[test]
+    fn a_copied_seal_closes_the_message_too() {
+        let mut buffer = [0; 256];
+        let mut writer = open(&mut buffer).unwrap();
+        let copied = RawAttribute { kind: AttributeType::FINGERPRINT, value: &[0; 4] };
+        writer.put(&copied).unwrap();
+        check_order(writer.put(&Lifetime { seconds: 1 }), AttributeType::LIFETIME);
+    }
+
+    fn open(buffer: &mut [u8]) -> Result<MessageWriter<'_>, EncodeError> {
+        MessageWriter::new(buffer, Class::Request, Method::Allocate, TRANSACTION)
+    }
+
+    fn key() -> IntegrityKey {
+        IntegrityKey::short_term("secret")
+    }
+
+    fn check_order(result: Result<(), EncodeError>, kind: AttributeType) {
+        assert_eq!(result, Err(EncodeError::Order { kind }));
     }
 }
