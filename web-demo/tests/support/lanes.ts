@@ -1,0 +1,117 @@
+//! Two lanes joined in memory: frames take their time, overtake each other, get damaged, and stop when closed.
+
+import type { Bytes } from "../../src/transfer/bytes.ts";
+import type { Lane, Pipe, PipeEvents, SendResult } from "../../src/transfer/lane.ts";
+
+/** How the way between the two ends behaves. */
+export interface Way {
+	/** Picks which of `waiting` data frames arrives next; absent: the oldest. */
+	pick?(waiting: number): number;
+	/** May change or watch a data frame on its way. */
+	onData?(frame: Bytes): Bytes;
+	/** Bytes that a pipe takes before it is full. */
+	readonly capacity?: number;
+}
+
+/** Both ends of one connection. */
+export interface JoinedLanes {
+	readonly near: Lane;
+	readonly far: Lane;
+	close(): void;
+}
+
+/** Joins two lanes. */
+export function joinLanes(way: Way = {}): JoinedLanes {
+	const capacity = way.capacity ?? 1024 * 1024;
+	const inOrder = () => 0;
+	const unchanged = (frame: Bytes) => frame;
+	const pick = way.pick ?? inOrder;
+	const onData = way.onData ?? unchanged;
+	const control = [new End(capacity), new End(capacity)] as const;
+	const data = [new End(capacity), new End(capacity)] as const;
+	for (const [pair, choose, change] of [
+		[control, inOrder, unchanged],
+		[data, pick, onData],
+	] as const) {
+		pair[0].join(pair[1], choose, change);
+		pair[1].join(pair[0], choose, change);
+	}
+	return {
+		near: { control: control[0], data: data[0] },
+		far: { control: control[1], data: data[1] },
+		close: () => {
+			for (const end of [...control, ...data]) end.close();
+		},
+	};
+}
+
+class End implements Pipe {
+	readonly #capacity: number;
+	#waiting: Bytes[] = [];
+	#buffered = 0;
+	#wanted = false;
+	#closed = false;
+	#running = false;
+	#events: PipeEvents | null = null;
+	#peer: End | null = null;
+	#pick: (waiting: number) => number = () => 0;
+	#change: (frame: Bytes) => Bytes = (frame) => frame;
+
+	constructor(capacity: number) {
+		this.#capacity = capacity;
+	}
+
+	join(peer: End, pick: (waiting: number) => number, change: (frame: Bytes) => Bytes): void {
+		this.#peer = peer;
+		this.#pick = pick;
+		this.#change = change;
+	}
+
+	open(events: PipeEvents): void {
+		this.#events = events;
+		setImmediate(() => {
+			if (!this.#closed) events.onDrain();
+		});
+	}
+
+	send(frame: Bytes): SendResult {
+		if (this.#closed) return "closed";
+		if (this.#buffered + frame.length > this.#capacity) {
+			this.#wanted = true;
+			return "full";
+		}
+		this.#waiting.push(new Uint8Array(frame));
+		this.#buffered += frame.length;
+		this.#run();
+		return "sent";
+	}
+
+	close(): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.#waiting = [];
+		this.#events?.onClose();
+	}
+
+	onArrival(frame: Bytes): void {
+		this.#events?.onFrame(frame);
+	}
+
+	#run(): void {
+		if (this.#running) return;
+		this.#running = true;
+		setImmediate(() => {
+			this.#running = false;
+			if (this.#closed) return;
+			const [frame] = this.#waiting.splice(this.#pick(this.#waiting.length), 1);
+			if (frame === undefined) return;
+			this.#buffered -= frame.length;
+			this.#peer?.onArrival(this.#change(frame));
+			if (this.#wanted && this.#buffered <= this.#capacity / 2) {
+				this.#wanted = false;
+				this.#events?.onDrain();
+			}
+			if (this.#waiting.length > 0) this.#run();
+		});
+	}
+}
