@@ -2,7 +2,8 @@
 
 use causeway_stun::attributes::{Lifetime, Software, Username, XorPeerAddress};
 use causeway_stun::{
-    AttributeError, AttributeType, DecodeError, FingerprintError, IntegrityError, IntegrityKey, Message,
+    AttributeError, AttributeType, Class, DecodeError, FingerprintError, IntegrityError, IntegrityKey,
+    Message, MessageWriter, Method, TransactionId,
 };
 
 #[test]
@@ -133,6 +134,34 @@ fn a_message_integrity_behind_the_stronger_one_does_not_count() {
     let key = IntegrityKey::short_term("secret");
     assert_eq!(message.verify_integrity(&key), Err(IntegrityError::Missing));
     assert_eq!(message.verify_integrity_sha256(&key), Err(IntegrityError::Mismatch));
+}
+
+#[test]
+fn of_two_seals_of_a_kind_the_first_counts() {
+    let key = IntegrityKey::short_term("secret");
+    for kind in [AttributeType::MESSAGE_INTEGRITY, AttributeType::MESSAGE_INTEGRITY_SHA256] {
+        let mut buffer = [0; 128];
+        let transaction = TransactionId([1; 12]);
+        let mut writer =
+            MessageWriter::new(&mut buffer, Class::Request, Method::Binding, transaction).unwrap();
+        match kind {
+            AttributeType::MESSAGE_INTEGRITY => writer.put_integrity(&key).unwrap(),
+            _ => writer.put_integrity_sha256(&key).unwrap(),
+        }
+        let length = writer.finish();
+        let mut body = buffer[20..length].to_vec();
+        let [k0, k1] = kind.0.to_be_bytes();
+        body.extend([k0, k1, 0, 20]);
+        body.extend([0; 20]);
+        let mut datagram = message(u16::try_from(body.len()).unwrap(), &body);
+        datagram[8..20].copy_from_slice(&transaction.0);
+
+        let message = Message::decode(&datagram).unwrap();
+        match kind {
+            AttributeType::MESSAGE_INTEGRITY => assert_eq!(message.verify_integrity(&key), Ok(())),
+            _ => assert_eq!(message.verify_integrity_sha256(&key), Ok(())),
+        }
+    }
 }
 
 #[test]
