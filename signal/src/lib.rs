@@ -1,1 +1,30 @@
-//! Rooms over HTTP and WebSocket: Actix actors around the pure room.
+//! Rooms over HTTP and WebSocket: thin Actix actors around the pure room of `causeway-signal-core`.
+//!
+//! [`start`] binds, serves `/api/v1`, the WebSocket and the embedded web demo, and hands back a
+//! [`RunningSignal`]. It has to be called inside an `actix_web::rt::System`.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod farewell;
+mod frame_gate;
+mod http;
+mod ice;
+mod limits;
+mod network;
+mod outbox;
+mod password;
+mod registry;
+mod room;
+mod session;
+mod settings;
+mod site;
+mod slots;
+mod socket;
+mod start;
+mod state;
+mod text;
+
+pub use network::{Network, NetworkError};
+pub use settings::{LimitSettings, SettingProblem, SignalSettings, TimingSettings};
+pub use start::{ExtraRoutes, RunningSignal, SignalParts, StartError, start};

@@ -66,6 +66,24 @@ pub enum ClientMessage {
     Leave {},
 }
 
+impl ClientMessage {
+    /// The message's `type` on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Offer { .. } => "offer",
+            Self::Answer { .. } => "answer",
+            Self::Candidate { .. } => "candidate",
+            Self::EndOfCandidates { .. } => "end-of-candidates",
+            Self::App { .. } => "app",
+            Self::RefreshIce {} => "refresh-ice",
+            Self::Ping { .. } => "ping",
+            Self::Leave {} => "leave",
+        }
+    }
+}
+
 /// What the server says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]

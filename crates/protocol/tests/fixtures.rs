@@ -84,6 +84,14 @@ fn a_client_message_with_an_unknown_field_is_refused() {
 }
 
 #[test]
+fn the_kind_of_a_client_message_is_its_type_in_json() {
+    for (name, text) in fixtures("client") {
+        let message: ClientMessage = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_value(&message).unwrap()["type"], message.kind(), "{name}");
+    }
+}
+
+#[test]
 fn an_unknown_type_is_refused() {
     assert!(serde_json::from_str::<ClientMessage>(r#"{"type":"sing"}"#).is_err());
 }

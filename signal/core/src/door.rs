@@ -1,0 +1,174 @@
+//! Who may come in: the room's policy, and the invites that were used.
+
+use std::collections::HashMap;
+
+use causeway_protocol::ids::TokenId;
+use causeway_protocol::token::RoomRole;
+use causeway_protocol::{ErrorCode, UnixSeconds};
+
+/// Used invites that a room remembers at a time. A guess far above any real room; it bounds what a host can
+/// make the server remember.
+pub const MAX_USED_INVITES: usize = 10_000;
+
+/// What the room asks of those who come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// Guests without an invite need the password.
+    pub password: bool,
+    /// Guests need an invite; a password alone does not do.
+    pub invite_only: bool,
+}
+
+/// What somebody shows at the door. Signatures and passwords are already verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Nothing.
+    None,
+    /// The right password.
+    Password,
+    /// A genuine invite for this room.
+    Invite {
+        /// Which.
+        id: TokenId,
+        /// Until when the room must remember that it was used.
+        expires_at: UnixSeconds,
+    },
+    /// The host token of this room.
+    Host,
+}
+
+/// Why somebody stays outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedEntry {
+    /// The room wants a password and none was shown.
+    #[error("the room wants a password")]
+    PasswordRequired,
+    /// The room wants an invite, or this one was used or has expired.
+    #[error("the invite is missing, used or expired")]
+    InviteInvalid,
+    /// More invites were used than the room remembers.
+    #[error("too many invites of this room are in use")]
+    TooManyInvites,
+    /// As many are inside as fit.
+    #[error("the room is full")]
+    Full,
+    /// The room is over.
+    #[error("the room has ended")]
+    Ended,
+}
+
+impl RefusedEntry {
+    /// The same in the protocol's words.
+    #[must_use]
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::PasswordRequired => ErrorCode::PasswordRequired,
+            Self::InviteInvalid => ErrorCode::InviteInvalid,
+            Self::TooManyInvites => ErrorCode::RateLimited,
+            Self::Full => ErrorCode::RoomFull,
+            Self::Ended => ErrorCode::RoomNotFound,
+        }
+    }
+}
+
+impl Door {
+    /// What a guest who passes with `key` is in the room. A used invite is remembered in `used`, so that of two
+    /// requests with the same invite exactly one passes.
+    pub(crate) fn pass(
+        self,
+        key: Key,
+        used: &mut UsedInvites,
+        now: UnixSeconds,
+    ) -> Result<RoomRole, RefusedEntry> {
+        match key {
+            Key::Host => Ok(RoomRole::Host),
+            Key::Invite { id, expires_at } => used.redeem(id, expires_at, now).map(|()| RoomRole::Guest),
+            Key::Password | Key::None if self.invite_only => Err(RefusedEntry::InviteInvalid),
+            Key::Password => Ok(RoomRole::Guest),
+            Key::None if self.password => Err(RefusedEntry::PasswordRequired),
+            Key::None => Ok(RoomRole::Guest),
+        }
+    }
+}
+
+/// The invites that were used and would still be accepted by their expiry date.
+#[derive(Debug, Default)]
+pub(crate) struct UsedInvites(HashMap<TokenId, UnixSeconds>);
+
+impl UsedInvites {
+    fn redeem(&mut self, id: TokenId, expires_at: UnixSeconds, now: UnixSeconds) -> Result<(), RefusedEntry> {
+        if now >= expires_at || self.0.contains_key(&id) {
+            return Err(RefusedEntry::InviteInvalid);
+        }
+        if self.0.len() >= MAX_USED_INVITES {
+            self.0.retain(|_, expires_at| *expires_at > now);
+        }
+        if self.0.len() >= MAX_USED_INVITES {
+            return Err(RefusedEntry::TooManyInvites);
+        }
+        self.0.insert(id, expires_at);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+    #[test]
+    fn every_key_at_every_door() {
+        let (open, password, invite) = (door(false, false), door(true, false), door(false, true));
+        let both = door(true, true);
+        check(open, &Key::None, Ok(RoomRole::Guest));
+        check(password, &Key::None, Err(RefusedEntry::PasswordRequired));
+        check(password, &Key::Password, Ok(RoomRole::Guest));
+        check(invite, &Key::None, Err(RefusedEntry::InviteInvalid));
+        check(both, &Key::None, Err(RefusedEntry::InviteInvalid));
+        check(both, &Key::Password, Err(RefusedEntry::InviteInvalid));
+        for any in [open, password, invite, both] {
+            check(any, &Key::Host, Ok(RoomRole::Host));
+            check(any, &invite_key("i", 60), Ok(RoomRole::Guest));
+        }
+    }
+
+    #[test]
+    fn an_invite_opens_once() {
+        let mut used = UsedInvites::default();
+        assert!(door(true, true).pass(invite_key("i", 60), &mut used, NOW).is_ok());
+        let again = door(true, true).pass(invite_key("i", 60), &mut used, NOW.plus(59));
+        assert_eq!(again, Err(RefusedEntry::InviteInvalid));
+    }
+
+    #[test]
+    fn an_invite_opens_not_at_the_second_it_expires() {
+        let mut used = UsedInvites::default();
+        let late = door(false, true).pass(invite_key("i", 60), &mut used, NOW.plus(60));
+        assert_eq!(late, Err(RefusedEntry::InviteInvalid));
+    }
+
+    #[test]
+    fn the_memory_of_used_invites_is_bounded_and_frees_what_expired() {
+        let mut used = UsedInvites::default();
+        for n in 0..MAX_USED_INVITES {
+            used.redeem(format!("i{n}").parse().unwrap(), NOW.plus(60), NOW).unwrap();
+        }
+        let one_more = "more".parse().unwrap();
+        assert_eq!(used.redeem(one_more, NOW.plus(600), NOW), Err(RefusedEntry::TooManyInvites));
+        assert_eq!(used.redeem("more".parse().unwrap(), NOW.plus(600), NOW.plus(60)), Ok(()));
+        assert_eq!(used.0.len(), 1);
+    }
+
+    fn door(password: bool, invite_only: bool) -> Door {
+        Door { password, invite_only }
+    }
+
+    fn invite_key(id: &str, seconds: u64) -> Key {
+        Key::Invite { id: id.parse().unwrap(), expires_at: NOW.plus(seconds) }
+    }
+
+    fn check(door: Door, key: &Key, expected: Result<RoomRole, RefusedEntry>) {
+        assert_eq!(door.pass(key.clone(), &mut UsedInvites::default(), NOW), expected, "{door:?} {key:?}");
+    }
+}

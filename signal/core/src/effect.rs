@@ -1,0 +1,75 @@
+//! What a room wants done.
+
+use causeway_protocol::message::ServerMessage;
+use causeway_protocol::{CloseCode, PeerId};
+
+use crate::input::SessionId;
+
+/// Something to do, in the order of the list.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send one message to each of these connections.
+    Send {
+        /// To whom; never empty.
+        to: Vec<SessionId>,
+        /// What. Everybody gets the same bytes.
+        message: ServerMessage,
+    },
+    /// Mint ICE servers for this peer and send them to it as `ice-servers`.
+    GrantIce {
+        /// To whom.
+        to: SessionId,
+        /// For whom.
+        peer: PeerId,
+    },
+    /// Close this connection after what was sent to it; the room has forgotten it.
+    Close {
+        /// Which.
+        session: SessionId,
+        /// With which code.
+        code: CloseCode,
+    },
+    /// The room is over; nothing follows, and every further join is refused.
+    Ended(Ending),
+}
+
+/// Why a room ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// Its time is over.
+    Expired,
+    /// Somebody who may ended it.
+    Closed,
+    /// The server is shutting down. Relayed traffic goes on.
+    Draining,
+}
+
+impl Ending {
+    /// How the members' connections are closed.
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::Expired | Self::Closed => CloseCode::RoomClosed,
+            Self::Draining => CloseCode::Draining,
+        }
+    }
+
+    /// Whether relay credentials of the room must stop working.
+    #[must_use]
+    pub const fn revokes(self) -> bool {
+        match self {
+            Self::Expired | Self::Closed => true,
+            Self::Draining => false,
+        }
+    }
+
+    /// For logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Closed => "closed",
+            Self::Draining => "draining",
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The room itself: members, numbered events, and the one function that moves them.
+
+use std::time::Duration;
+
+use causeway_protocol::bus::RelayUsage;
+use causeway_protocol::message::{ClientMessage, LeaveReason, PeerInfo, Politeness, ServerMessage};
+use causeway_protocol::token::RoomRole;
+use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PROTOCOL_VERSION, PeerId, RoomId, UnixSeconds};
+
+use crate::door::{Door, Key, RefusedEntry, UsedInvites};
+use crate::effect::{Effect, Ending};
+use crate::input::{Gone, IceGrant, Input, Join, SessionId};
+use crate::usage::UsageBoard;
+
+/// The least time between two `refresh-ice` of one connection. A guess: a network change and the retry after it
+/// both pass within seconds, and minting costs microseconds.
+pub const ICE_REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a room is made with.
+#[derive(Clone, Debug)]
+pub struct RoomSettings {
+    /// Its name.
+    pub id: RoomId,
+    /// Which owner numbers its events: 1 for the first.
+    pub epoch: u64,
+    /// How many peers it holds.
+    pub capacity: u16,
+    /// How long it lives.
+    pub ttl: Duration,
+    /// Who may come in.
+    pub door: Door,
+}
+
+#[derive(Debug)]
+struct Member {
+    session: SessionId,
+    peer: PeerId,
+    name: Option<String>,
+    role: RoomRole,
+    /// From when on `refresh-ice` is granted again.
+    next_refresh: Moment,
+}
+
+impl Member {
+    fn seen_by(&self, you_are: Politeness) -> PeerInfo {
+        PeerInfo { id: self.peer.clone(), name: self.name.clone(), role: self.role, you_are }
+    }
+}
+
+/// One room. It lives until its time is over, also while nobody is in it: the link stays valid.
+#[derive(Debug)]
+pub struct Room {
+    settings: RoomSettings,
+    /// The number of the latest event.
+    seq: u64,
+    /// In the order of their arrival. Rooms are small; looking through them beats an index.
+    members: Vec<Member>,
+    used_invites: UsedInvites,
+    usage: UsageBoard,
+    ends: Now,
+    ended: bool,
+}
+
+impl Room {
+    /// An empty room whose time begins at `now`.
+    #[must_use]
+    pub fn new(settings: RoomSettings, now: Now) -> Self {
+        let ends = now.plus(settings.ttl);
+        Self {
+            settings,
+            seq: 0,
+            members: Vec::new(),
+            used_invites: UsedInvites::default(),
+            usage: UsageBoard::default(),
+            ends,
+            ended: false,
+        }
+    }
+
+    /// The room's name.
+    #[must_use]
+    pub const fn id(&self) -> &RoomId {
+        &self.settings.id
+    }
+
+    /// Who may come in.
+    #[must_use]
+    pub const fn door(&self) -> Door {
+        self.settings.door
+    }
+
+    /// How many peers it holds.
+    #[must_use]
+    pub const fn capacity(&self) -> u16 {
+        self.settings.capacity
+    }
+
+    /// How many peers are in it.
+    #[must_use]
+    pub fn peers(&self) -> u16 {
+        u16::try_from(self.members.len()).unwrap_or(u16::MAX)
+    }
+
+    /// When it ends.
+    #[must_use]
+    pub const fn expires_at(&self) -> UnixSeconds {
+        self.ends.unix
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub const fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// When the room wants its next [`Input::Tick`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Moment {
+        self.usage.next_deadline().map_or(self.ends.moment, |usage| usage.min(self.ends.moment))
+    }
+
+    /// Lets somebody pass the door, before a token is minted. An invite is used up by this.
+    ///
+    /// # Errors
+    /// [`RefusedEntry`]; nothing has changed then. A room that is full now may have a place when the token is
+    /// used, and the other way round: the join decides.
+    pub fn admit(&mut self, key: Key, now: Now) -> Result<RoomRole, RefusedEntry> {
+        if self.over(now) {
+            return Err(RefusedEntry::Ended);
+        }
+        if self.members.len() >= usize::from(self.settings.capacity) {
+            return Err(RefusedEntry::Full);
+        }
+        self.settings.door.pass(key, &mut self.used_invites, now.unix)
+    }
+
+    /// Takes one input and says what has to be done about it.
+    pub fn apply(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.over(now) && !self.ended {
+            self.end(Ending::Expired, &mut effects);
+        }
+        match input {
+            Input::Join(join) => self.on_join(join, now, &mut effects),
+            Input::Message { session, message } => self.on_message(session, message, now, &mut effects),
+            Input::Gone { session, why } => self.on_gone(session, why, &mut effects),
+            Input::Stalled { session } => self.on_stalled(session, &mut effects),
+            Input::RelayUsage(usage) => self.on_usage(usage, now, &mut effects),
+            Input::Tick => self.on_tick(now, &mut effects),
+            Input::End(ending) => self.end(ending, &mut effects),
+        }
+        effects
+    }
+
+    fn on_join(&mut self, join: Join, now: Now, effects: &mut Vec<Effect>) {
+        if self.ended {
+            effects.push(Effect::Close { session: join.session, code: CloseCode::RoomNotFound });
+            return;
+        }
+        let displaced = self.members.iter().position(|member| member.peer == join.peer);
+        if displaced.is_none() && self.members.len() >= usize::from(self.settings.capacity) {
+            effects.push(Effect::Close { session: join.session, code: CloseCode::RoomFull });
+            return;
+        }
+        if let Some(at) = displaced {
+            let session = self.members[at].session;
+            self.remove(at, LeaveReason::Displaced, effects);
+            effects.push(Effect::Close { session, code: CloseCode::Displaced });
+        }
+        let Join { session, peer, name, role, ice } = join;
+        let newcomer =
+            Member { session, peer, name, role, next_refresh: now.moment.plus(ICE_REFRESH_INTERVAL) };
+        self.seq += 1;
+        // Who is there hears of the newcomer before any signal from it can arrive, and never gives way to it.
+        self.tell_all(
+            ServerMessage::PeerJoined { seq: self.seq, peer: newcomer.seen_by(Politeness::Impolite) },
+            effects,
+        );
+        effects.push(Effect::Send { to: vec![session], message: self.welcome(&newcomer, ice) });
+        self.members.push(newcomer);
+    }
+
+    fn welcome(&self, newcomer: &Member, ice: IceGrant) -> ServerMessage {
+        ServerMessage::Welcome {
+            version: PROTOCOL_VERSION,
+            room: self.settings.id.clone(),
+            peer: newcomer.peer.clone(),
+            role: newcomer.role,
+            epoch: self.settings.epoch,
+            seq: self.seq,
+            peers: self.members.iter().map(|member| member.seen_by(Politeness::Polite)).collect(),
+            ice_servers: ice.servers,
+            ice_expires_at: ice.expires_at,
+            expires_at: self.ends.unix,
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        session: SessionId,
+        message: ClientMessage,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        // A message may still be on its way when its sender has been removed.
+        let Some(at) = self.position(session) else { return };
+        let from = self.members[at].peer.clone();
+        let refused = message.kind();
+        match message {
+            ClientMessage::Offer { to, sdp } => {
+                self.pass_on(at, &to, refused, ServerMessage::Offer { from, sdp }, effects);
+            }
+            ClientMessage::Answer { to, sdp } => {
+                self.pass_on(at, &to, refused, ServerMessage::Answer { from, sdp }, effects);
+            }
+            ClientMessage::Candidate { to, candidate } => {
+                self.pass_on(at, &to, refused, ServerMessage::Candidate { from, candidate }, effects);
+            }
+            ClientMessage::EndOfCandidates { to } => {
+                self.pass_on(at, &to, refused, ServerMessage::EndOfCandidates { from }, effects);
+            }
+            ClientMessage::App { to: Some(to), data } => {
+                self.pass_on(at, &to, refused, ServerMessage::App { from, data }, effects);
+            }
+            ClientMessage::App { to: None, data } => {
+                let to: Vec<_> =
+                    self.members.iter().map(|member| member.session).filter(|to| *to != session).collect();
+                if !to.is_empty() {
+                    effects.push(Effect::Send { to, message: ServerMessage::App { from, data } });
+                }
+            }
+            ClientMessage::RefreshIce {} => {
+                if now.moment < self.members[at].next_refresh {
+                    effects.push(refusal(session, ErrorCode::RateLimited, refused));
+                } else {
+                    self.members[at].next_refresh = now.moment.plus(ICE_REFRESH_INTERVAL);
+                    effects.push(Effect::GrantIce { to: session, peer: from });
+                }
+            }
+            ClientMessage::Ping { nonce } => {
+                effects.push(Effect::Send { to: vec![session], message: ServerMessage::Pong { nonce } });
+            }
+            ClientMessage::Leave {} => {
+                self.remove(at, LeaveReason::Left, effects);
+                effects.push(Effect::Close { session, code: CloseCode::Left });
+            }
+            ClientMessage::Hello { .. } => effects.push(refusal(session, ErrorCode::BadMessage, refused)),
+        }
+    }
+
+    fn pass_on(
+        &self,
+        sender: usize,
+        to: &PeerId,
+        refused: &'static str,
+        message: ServerMessage,
+        effects: &mut Vec<Effect>,
+    ) {
+        let receiver =
+            self.members.iter().enumerate().find(|(at, member)| *at != sender && member.peer == *to);
+        effects.push(match receiver {
+            Some((_, receiver)) => Effect::Send { to: vec![receiver.session], message },
+            None => refusal(self.members[sender].session, ErrorCode::PeerNotFound, refused),
+        });
+    }
+
+    fn on_gone(&mut self, session: SessionId, why: Gone, effects: &mut Vec<Effect>) {
+        let reason = match why {
+            Gone::Disconnected => LeaveReason::Disconnected,
+            Gone::TimedOut => LeaveReason::TimedOut,
+            Gone::Stalled => LeaveReason::Stalled,
+            Gone::Refused => LeaveReason::Refused,
+        };
+        if let Some(at) = self.position(session) {
+            self.remove(at, reason, effects);
+        }
+    }
+
+    fn on_stalled(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
+        if let Some(at) = self.position(session) {
+            self.remove(at, LeaveReason::Stalled, effects);
+            effects.push(Effect::Close { session, code: CloseCode::Stalled });
+        }
+    }
+
+    fn on_usage(&mut self, usage: RelayUsage, now: Now, effects: &mut Vec<Effect>) {
+        let known = self.members.iter().any(|member| member.peer == usage.peer);
+        if !known || usage.room != self.settings.id {
+            return;
+        }
+        if let Some(usage) = self.usage.on_report(usage, now.moment) {
+            self.tell_usage(usage, effects);
+        }
+    }
+
+    fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        for usage in self.usage.due(now.moment) {
+            self.tell_usage(usage, effects);
+        }
+    }
+
+    fn tell_usage(&self, usage: RelayUsage, effects: &mut Vec<Effect>) {
+        let RelayUsage { node, room: _, peer, allocations, sent_bytes, received_bytes } = usage;
+        self.tell_all(
+            ServerMessage::RelayUsage { peer, node, allocations, sent_bytes, received_bytes },
+            effects,
+        );
+    }
+
+    fn end(&mut self, ending: Ending, effects: &mut Vec<Effect>) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        for member in self.members.drain(..) {
+            self.usage.forget(&member.peer);
+            effects.push(Effect::Close { session: member.session, code: ending.close_code() });
+        }
+        effects.push(Effect::Ended(ending));
+    }
+
+    fn remove(&mut self, at: usize, reason: LeaveReason, effects: &mut Vec<Effect>) {
+        let member = self.members.remove(at);
+        self.usage.forget(&member.peer);
+        self.seq += 1;
+        self.tell_all(ServerMessage::PeerLeft { seq: self.seq, peer: member.peer, reason }, effects);
+    }
+
+    fn tell_all(&self, message: ServerMessage, effects: &mut Vec<Effect>) {
+        if !self.members.is_empty() {
+            let to = self.members.iter().map(|member| member.session).collect();
+            effects.push(Effect::Send { to, message });
+        }
+    }
+
+    fn position(&self, session: SessionId) -> Option<usize> {
+        self.members.iter().position(|member| member.session == session)
+    }
+
+    fn over(&self, now: Now) -> bool {
+        self.ended || now.moment >= self.ends.moment
+    }
+}
+
+fn refusal(to: SessionId, code: ErrorCode, refused: &str) -> Effect {
+    Effect::Send {
+        to: vec![to],
+        message: ServerMessage::Error {
+            code,
+            message: code.sentence().to_owned(),
+            refused: Some(refused.to_owned()),
+        },
+    }
+}

@@ -1,0 +1,190 @@
+//! Refuses a WebSocket frame by its header, before its payload is read.
+//!
+//! The codec underneath waits for a whole frame before it looks at the size limit, so a client could announce
+//! gigabytes and have them buffered. The gate sees the bytes first and follows only the headers:
+//! ```text
+//!  byte 0: FIN, opcode   byte 1: MASK, length 0–125 │ 126: 2 bytes follow │ 127: 8 bytes follow
+//! ```
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
+use futures_util::Stream;
+
+/// Fragments of one message (RFC 6455 §5.4). Browsers send one; empty fragments cost memory and count for no
+/// size limit, so there is a limit of their own.
+const MAX_FRAGMENTS: u32 = 128;
+
+/// The bytes of a connection, as long as every frame announces no more than it may.
+pub(crate) struct FrameGate {
+    bytes: Payload,
+    headers: Headers,
+}
+
+impl FrameGate {
+    pub(crate) fn new(bytes: Payload, max_frame_len: u64) -> Self {
+        Self { bytes, headers: Headers::new(max_frame_len) }
+    }
+}
+
+impl Stream for FrameGate {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let chunk = ready!(Pin::new(&mut this.bytes).poll_next(context));
+        Poll::Ready(match chunk {
+            Some(Ok(bytes)) if !this.headers.follow(&bytes) => Some(Err(PayloadError::Overflow)),
+            other => other,
+        })
+    }
+}
+
+enum At {
+    Flags,
+    Length,
+    LongLength { missing: u8, value: u64, masked: bool },
+    Payload { missing: u64 },
+}
+
+struct Headers {
+    at: At,
+    fragments: u32,
+    max_frame_len: u64,
+}
+
+impl Headers {
+    const fn new(max_frame_len: u64) -> Self {
+        Self { at: At::Flags, fragments: 0, max_frame_len }
+    }
+
+    /// Whether all frames that begin in these bytes may pass.
+    fn follow(&mut self, mut bytes: &[u8]) -> bool {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            self.at = match self.at {
+                At::Flags => {
+                    self.count_fragment(byte);
+                    At::Length
+                }
+                At::Length => {
+                    let masked = byte & 0x80 != 0;
+                    match byte & 0x7f {
+                        126 => At::LongLength { missing: 2, value: 0, masked },
+                        127 => At::LongLength { missing: 8, value: 0, masked },
+                        short => payload(u64::from(short), masked),
+                    }
+                }
+                At::LongLength { missing, value, masked } => {
+                    let value = value << 8 | u64::from(byte);
+                    if missing == 1 {
+                        if value > self.max_frame_len {
+                            return false;
+                        }
+                        payload(value, masked)
+                    } else {
+                        At::LongLength { missing: missing - 1, value, masked }
+                    }
+                }
+                At::Payload { missing } => {
+                    let here = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(missing);
+                    bytes = &bytes[usize::try_from(here).unwrap_or(bytes.len())..];
+                    self.at =
+                        if missing == here { At::Flags } else { At::Payload { missing: missing - here } };
+                    continue;
+                }
+            };
+            if let At::Payload { missing: 0 } = self.at {
+                self.at = At::Flags;
+            }
+            if self.fragments > MAX_FRAGMENTS {
+                return false;
+            }
+            bytes = rest;
+        }
+        true
+    }
+
+    /// Counts the frames of an unfinished message; control frames may come between them (RFC 6455 §5.4).
+    fn count_fragment(&mut self, flags: u8) {
+        let (fin, control) = (flags & 0x80 != 0, flags & 0x08 != 0);
+        if !control {
+            self.fragments = if fin { 0 } else { self.fragments + 1 };
+        }
+    }
+}
+
+/// The masking key (4 bytes, RFC 6455 §5.3) is skipped with the payload.
+const fn payload(len: u64, masked: bool) -> At {
+    At::Payload { missing: len + if masked { 4 } else { 0 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: u64 = 64 * 1024;
+
+    #[test]
+    fn frames_within_the_limit_pass_however_they_are_cut() {
+        let mut stream = frame(0x81, 5);
+        stream.extend(frame(0x89, 0));
+        stream.extend(frame(0x82, 300));
+        stream.extend(frame(0x81, 65_536));
+        stream.extend(frame(0x88, 2));
+        for size in [1, 2, 3, 7, 1000, stream.len()] {
+            let mut headers = Headers::new(LIMIT);
+            assert!(stream.chunks(size).all(|chunk| headers.follow(chunk)), "in pieces of {size}");
+            assert!(matches!(headers.at, At::Flags), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_frame_above_the_limit_is_refused_at_its_header() {
+        let header = &frame(0x81, 65_537)[..10];
+        for size in [1, 4, 10] {
+            let mut headers = Headers::new(LIMIT);
+            assert!(!header.chunks(size).all(|chunk| headers.follow(chunk)), "in pieces of {size}");
+        }
+        let mut huge = vec![0x82, 0xff];
+        huge.extend(u64::MAX.to_be_bytes());
+        assert!(!Headers::new(LIMIT).follow(&huge));
+    }
+
+    #[test]
+    fn a_message_in_endless_fragments_is_refused() {
+        let mut headers = Headers::new(LIMIT);
+        assert!(headers.follow(&frame(0x01, 0)));
+        let passed = (0..1000).take_while(|_| headers.follow(&frame(0x00, 0))).count();
+        assert_eq!(passed, 127);
+    }
+
+    #[test]
+    fn a_finished_message_forgets_its_fragments() {
+        let mut headers = Headers::new(LIMIT);
+        for _ in 0..1000 {
+            assert!(headers.follow(&frame(0x01, 1)));
+            assert!(headers.follow(&frame(0x89, 1)));
+            assert!(headers.follow(&frame(0x80, 1)));
+        }
+    }
+
+    fn frame(flags: u8, len: usize) -> Vec<u8> {
+        let mut frame = vec![flags];
+        match len {
+            0..126 => frame.push(0x80 | u8::try_from(len).unwrap()),
+            126..65_536 => {
+                frame.push(0x80 | 126);
+                frame.extend(u16::try_from(len).unwrap().to_be_bytes());
+            }
+            _ => {
+                frame.push(0x80 | 127);
+                frame.extend(u64::try_from(len).unwrap().to_be_bytes());
+            }
+        }
+        frame.extend(std::iter::repeat_n(0xff, len + 4));
+        frame
+    }
+}

@@ -1,0 +1,11 @@
+//! The HTTP side: routes, and how requests are refused.
+
+mod api;
+mod body;
+mod origin;
+mod refusal;
+mod routes;
+mod websocket;
+
+pub(crate) use refusal::{Refusal, count_refused};
+pub(crate) use routes::routes;

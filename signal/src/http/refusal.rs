@@ -1,0 +1,86 @@
+//! A refused request: a status, a stable code, one sentence.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::{HttpResponse, ResponseError};
+use causeway_protocol::ErrorCode;
+use causeway_protocol::rest::ApiError;
+use causeway_signal_core::RefusedEntry;
+
+use crate::limits::TooMany;
+use crate::password::HashError;
+
+/// Why a request is refused; answered as [`ApiError`].
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal(ApiError);
+
+impl Refusal {
+    pub(crate) fn new(code: ErrorCode) -> Self {
+        Self(ApiError::new(code))
+    }
+
+    /// The code with a sentence that knows more than the code's own.
+    pub(crate) fn because(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(ApiError { code, message: message.into(), retry_after_seconds: None })
+    }
+}
+
+/// Counts a refusal of a request or a message.
+pub(crate) fn count_refused(code: ErrorCode) {
+    metrics::counter!("causeway_signal_refused_total", "code" => code.as_str()).increment(1);
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        count_refused(self.0.code);
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.0.retry_after_seconds {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        response.json(&self.0)
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(TooMany { retry_after }: TooMany) -> Self {
+        // Rounded up, so that who obeys is not refused again.
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        Self(ApiError { retry_after_seconds: Some(seconds), ..ApiError::new(ErrorCode::RateLimited) })
+    }
+}
+
+impl From<RefusedEntry> for Refusal {
+    fn from(refused: RefusedEntry) -> Self {
+        Self::new(refused.code())
+    }
+}
+
+impl From<HashError> for Refusal {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::new(ErrorCode::Unavailable),
+            HashError::Failed => {
+                tracing::error!(%error, "a room's password could not be hashed or checked");
+                Self::new(ErrorCode::Internal)
+            }
+        }
+    }
+}
+
+impl From<actix::MailboxError> for Refusal {
+    fn from(_room_over: actix::MailboxError) -> Self {
+        Self::new(ErrorCode::Unavailable)
+    }
+}

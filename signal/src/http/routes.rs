@@ -1,0 +1,104 @@
+//! Every address of the API, and what happens at all others.
+
+use actix_web::http::header::ALLOW;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError, middleware};
+use causeway_protocol::ErrorCode;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use super::{Refusal, api, body, origin, websocket};
+use crate::site;
+
+/// The document at `/api/v1/openapi.json`.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Causeway signaling", description = "Rooms in which WebRTC peers find one another."),
+    paths(api::create_room, api::room_facts, api::create_invite, api::join_room, websocket::open),
+    modifiers(&HostScheme)
+)]
+struct Document;
+
+struct HostScheme;
+
+impl utoipa::Modify for HostScheme {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The host token that creating the room returned."))
+            .build();
+        document.components.get_or_insert_default().add_security_scheme("host", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Adds the API and the web demo.
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    let document = web::Data::new(Document::openapi());
+    config.app_data(body::config()).service(
+        web::scope("/api/v1")
+            .wrap(middleware::from_fn(origin::guard))
+            .app_data(document)
+            .service(resource("/rooms", "POST").route(web::post().to(api::create_room)))
+            .service(resource("/rooms/{room}", "GET").route(web::get().to(api::room_facts)))
+            .service(resource("/rooms/{room}/invites", "POST").route(web::post().to(api::create_invite)))
+            .service(resource("/rooms/{room}/join", "POST").route(web::post().to(api::join_room)))
+            .service(resource("/ws", "GET").route(web::get().to(websocket::open)))
+            .service(resource("/openapi.json", "GET").route(web::get().to(openapi)))
+            .default_service(web::to(nothing_here)),
+    );
+    config.service(web::scope("/api").default_service(web::to(nothing_here)));
+    config.default_service(web::to(site::serve));
+}
+
+async fn openapi(document: web::Data<utoipa::openapi::OpenApi>) -> HttpResponse {
+    HttpResponse::Ok().json(&document)
+}
+
+async fn nothing_here() -> Result<HttpResponse, Refusal> {
+    Err(Refusal::new(ErrorCode::NotFound))
+}
+
+/// A resource that answers other methods than its own with 405 and names its own (RFC 9110 §15.5.6).
+fn resource(path: &str, method: &'static str) -> actix_web::Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        let mut response = Refusal::new(ErrorCode::MethodNotAllowed).error_response();
+        response.headers_mut().insert(ALLOW, actix_web::http::header::HeaderValue::from_static(method));
+        response
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_names_every_route_and_every_body() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let mut paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+        paths.sort();
+        assert_eq!(
+            paths,
+            [
+                "/api/v1/rooms",
+                "/api/v1/rooms/{room}",
+                "/api/v1/rooms/{room}/invites",
+                "/api/v1/rooms/{room}/join",
+                "/api/v1/ws"
+            ]
+        );
+        for body in [
+            "CreateRoom",
+            "RoomCreated",
+            "RoomFacts",
+            "CreateInvite",
+            "InviteCreated",
+            "JoinRoom",
+            "Joined",
+            "ApiError",
+            "ErrorCode",
+            "RoomRole",
+        ] {
+            assert!(document["components"]["schemas"][body].is_object(), "{body}");
+        }
+    }
+}

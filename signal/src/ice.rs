@@ -1,0 +1,126 @@
+//! The ICE servers that a peer is told, with a fresh relay credential.
+
+use causeway_protocol::ids::TokenId;
+use causeway_protocol::message::IceServer;
+use causeway_protocol::token::{IssueError, TurnClaims, TurnIssuer};
+use causeway_protocol::{PeerId, RoomId, UnixSeconds};
+use causeway_signal_core::IceGrant;
+
+use crate::client::split_port;
+use crate::settings::SignalSettings;
+
+/// The URLs for one client: they may depend on the name by which it reached us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IceUrls {
+    stun: Vec<String>,
+    turn: Vec<String>,
+}
+
+impl IceUrls {
+    /// The configured URLs, or this host as the client calls it.
+    pub(crate) fn new(settings: &SignalSettings, authority: &str, relay_port: u16) -> Self {
+        if settings.ice_urls.is_empty() {
+            let host = match split_port(authority).0 {
+                // Browsers resolve `localhost` to ::1 first, where a relay on 127.0.0.1 does not listen.
+                "localhost" => "127.0.0.1",
+                host => host,
+            };
+            return Self {
+                stun: vec![format!("stun:{host}:{relay_port}")],
+                turn: vec![format!("turn:{host}:{relay_port}?transport=udp")],
+            };
+        }
+        let (turn, stun) = settings.ice_urls.iter().cloned().partition(|url| url.starts_with("turn"));
+        Self { stun, turn }
+    }
+}
+
+/// For whom a credential is.
+pub(crate) struct Holder<'a> {
+    pub(crate) room: &'a RoomId,
+    pub(crate) peer: &'a PeerId,
+    pub(crate) room_ends: UnixSeconds,
+}
+
+/// ICE servers with a credential that lives as long as the settings say, and never longer than the room.
+pub(crate) fn grant(
+    urls: &IceUrls,
+    holder: &Holder<'_>,
+    issuer: &TurnIssuer,
+    settings: &SignalSettings,
+    now: UnixSeconds,
+) -> Result<IceGrant, IssueError> {
+    let expires_at = now.plus(settings.credential_ttl_seconds).min(holder.room_ends);
+    let credential = issuer.issue(&TurnClaims {
+        aud: TurnClaims::AUDIENCE.to_owned(),
+        sub: holder.peer.clone(),
+        room: holder.room.clone(),
+        exp: expires_at,
+        jti: TokenId::random(&mut rand::rng()),
+        bps: settings.relay_bps,
+        bytes: settings.relay_bytes,
+        allocs: Some(settings.relay_allocations),
+        peers: settings.relay_peers,
+    })?;
+    let mut servers = Vec::with_capacity(2);
+    if !urls.stun.is_empty() {
+        servers.push(IceServer { urls: urls.stun.clone(), username: None, credential: None });
+    }
+    if !urls.turn.is_empty() {
+        servers.push(IceServer {
+            urls: urls.turn.clone(),
+            username: Some(credential.username),
+            credential: Some(credential.password),
+        });
+    }
+    Ok(IceGrant { servers, expires_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_protocol::secret::Secret;
+    use causeway_protocol::token::TurnVerifier;
+
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+    #[test]
+    fn without_configured_urls_the_relay_is_where_the_browser_found_us() {
+        check_host("localhost:8080", "127.0.0.1");
+        check_host("causeway.example", "causeway.example");
+        check_host("[::1]:8080", "[::1]");
+    }
+
+    #[test]
+    fn configured_urls_are_sorted_into_those_with_and_without_credentials() {
+        let settings = SignalSettings {
+            ice_urls: ["turns:r.example:443", "stun:r.example", "turn:r.example"].map(str::to_owned).to_vec(),
+            ..Default::default()
+        };
+        let urls = IceUrls::new(&settings, "localhost", 3478);
+        assert_eq!(urls.stun, ["stun:r.example"]);
+        assert_eq!(urls.turn, ["turns:r.example:443", "turn:r.example"]);
+    }
+
+    #[test]
+    fn a_credential_names_room_and_peer_and_ends_with_the_room() {
+        let secret = Secret::from_bytes([1; 32]);
+        let (room, peer) = ("kitchen".parse().unwrap(), "alice".parse().unwrap());
+        let holder = Holder { room: &room, peer: &peer, room_ends: NOW.plus(60) };
+        let settings = SignalSettings::default();
+        let urls = IceUrls::new(&settings, "localhost", 3478);
+        let grant = grant(&urls, &holder, &TurnIssuer::hs256(&secret), &settings, NOW).unwrap();
+        assert_eq!(grant.expires_at, NOW.plus(60));
+        let username = grant.servers[1].username.as_deref().unwrap();
+        let claims = TurnVerifier::hs256(&secret).check(username, NOW).unwrap();
+        assert_eq!((claims.room, claims.sub, claims.exp), (room, peer, NOW.plus(60)));
+        assert_eq!(claims.allocs, Some(10));
+    }
+
+    fn check_host(authority: &str, host: &str) {
+        let urls = IceUrls::new(&SignalSettings::default(), authority, 3478);
+        assert_eq!(urls.stun, [format!("stun:{host}:3478")]);
+        assert_eq!(urls.turn, [format!("turn:{host}:3478?transport=udp")]);
+    }
+}

@@ -1,0 +1,184 @@
+//! Rates: per stranger, per room, per connection.
+
+use std::hash::Hash;
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use causeway_protocol::{Now, RoomId};
+use governor::clock::{Clock, DefaultClock};
+use governor::state::keyed::DashMapStateStore;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use crate::network::Stranger;
+use crate::settings::LimitSettings;
+
+/// Keys that one limiter remembers; about 100 bytes each. Above it, strangers that are not remembered yet are
+/// refused until others have been quiet: whoever can use this many addresses is an attack.
+const MAX_KEYS: usize = 100_000;
+
+/// The limits that requests meet before anything else happens.
+pub(crate) struct Limits {
+    pub(crate) rooms: Keyed<Stranger>,
+    pub(crate) joins: Keyed<Stranger>,
+    pub(crate) passwords: Keyed<Stranger>,
+    pub(crate) room_passwords: Keyed<RoomId>,
+    pub(crate) sockets: Keyed<Stranger>,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: &LimitSettings) -> Self {
+        Self {
+            rooms: Keyed::per_minute(settings.rooms_per_minute),
+            joins: Keyed::per_minute(settings.joins_per_minute),
+            passwords: Keyed::per_minute(settings.passwords_per_minute),
+            room_passwords: Keyed::per_minute(settings.room_passwords_per_minute),
+            sockets: Keyed::per_minute(settings.sockets_per_minute),
+        }
+    }
+}
+
+impl Limits {
+    /// Forgets who has been quiet.
+    pub(crate) fn tidy(&self) {
+        for limit in [&self.rooms, &self.joins, &self.passwords, &self.sockets] {
+            limit.tidy();
+        }
+        self.room_passwords.tidy();
+    }
+}
+
+/// Too many; how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMany {
+    pub(crate) retry_after: Duration,
+}
+
+/// One rate for each key.
+pub(crate) struct Keyed<K: Hash + Eq + Clone> {
+    limiter: RateLimiter<K, DashMapStateStore<K>, DefaultClock>,
+    max_keys: usize,
+    /// The second of the latest sweep, so that a full store is not swept for every request.
+    swept: AtomicU64,
+    sweeping: Mutex<()>,
+}
+
+impl<K: Hash + Eq + Clone> Keyed<K> {
+    fn per_minute(count: u32) -> Self {
+        let quota = Quota::per_minute(at_least_one(count));
+        Self {
+            limiter: RateLimiter::dashmap(quota),
+            max_keys: MAX_KEYS,
+            swept: AtomicU64::new(0),
+            sweeping: Mutex::new(()),
+        }
+    }
+
+    /// Counts one.
+    pub(crate) fn check(&self, key: &K, now: Now) -> Result<(), TooMany> {
+        if self.limiter.len() >= self.max_keys && !self.sweep(now) {
+            return Err(TooMany { retry_after: Duration::from_secs(60) });
+        }
+        self.limiter.check_key(key).map_err(|not_until| TooMany {
+            retry_after: not_until.wait_time_from(DefaultClock::default().now()),
+        })
+    }
+
+    /// Forgets who has been quiet; at most once a second. Says whether there is room for another key.
+    fn sweep(&self, now: Now) -> bool {
+        let second = now.moment.since_origin().as_secs() + 1;
+        if let Ok(_one_at_a_time) = self.sweeping.try_lock()
+            && self.swept.swap(second, Ordering::AcqRel) != second
+        {
+            self.limiter.retain_recent();
+            self.limiter.shrink_to_fit();
+        }
+        self.limiter.len() < self.max_keys
+    }
+
+    fn tidy(&self) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+    }
+}
+
+/// What one connection may send.
+pub(crate) struct Ingress {
+    messages: DefaultDirectRateLimiter,
+    bytes: DefaultDirectRateLimiter,
+}
+
+impl Ingress {
+    pub(crate) fn new(settings: &LimitSettings) -> Self {
+        let messages = Quota::per_second(at_least_one(settings.messages_per_second))
+            .allow_burst(at_least_one(settings.message_burst));
+        let bytes = Quota::per_second(at_least_one(settings.bytes_per_second))
+            .allow_burst(at_least_one(settings.byte_burst));
+        Self { messages: RateLimiter::direct(messages), bytes: RateLimiter::direct(bytes) }
+    }
+
+    /// Whether one more message of this size is within both rates.
+    pub(crate) fn allows(&self, len: usize) -> bool {
+        // An empty message costs a byte.
+        let len = at_least_one(u32::try_from(len).unwrap_or(u32::MAX));
+        self.messages.check().is_ok() && matches!(self.bytes.check_n(len), Ok(Ok(())))
+    }
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use causeway_protocol::{Moment, UnixSeconds};
+
+    use super::*;
+
+    #[test]
+    fn each_stranger_has_its_own_rate() {
+        let limit = Keyed::per_minute(2);
+        let (alice, bob) = (stranger(1), stranger(2));
+        assert!(limit.check(&alice, now(0)).is_ok());
+        assert!(limit.check(&alice, now(0)).is_ok());
+        let refused = limit.check(&alice, now(0)).unwrap_err();
+        assert!(refused.retry_after > Duration::from_secs(20), "{refused:?}");
+        assert!(limit.check(&bob, now(0)).is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_strangers_meets_a_bounded_memory() {
+        let limit = Keyed { max_keys: 10, ..Keyed::per_minute(1) };
+        let passed = (0..100).filter(|n| limit.check(&stranger(*n), now(0)).is_ok()).count();
+        assert_eq!(passed, 10);
+        assert!(limit.limiter.len() <= 10);
+    }
+
+    #[test]
+    fn a_connection_is_limited_by_messages_and_by_bytes() {
+        let settings = LimitSettings {
+            messages_per_second: 1,
+            message_burst: 3,
+            bytes_per_second: 1,
+            byte_burst: 100,
+            ..LimitSettings::default()
+        };
+        let small = Ingress::new(&settings);
+        assert_eq!((0..10).filter(|_| small.allows(1)).count(), 3);
+        let large = Ingress::new(&settings);
+        assert!(large.allows(90));
+        assert!(!large.allows(90));
+        assert!(!Ingress::new(&settings).allows(101));
+    }
+
+    fn stranger(n: u8) -> Stranger {
+        IpAddr::from([192, 0, 2, n]).into()
+    }
+
+    fn now(seconds: u64) -> Now {
+        Now { moment: Moment::from_origin(Duration::from_secs(seconds)), unix: UnixSeconds(seconds) }
+    }
+}

@@ -1,0 +1,110 @@
+//! Which rooms there are, and the threads they live on.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::{Actor, Addr, Arbiter, Context};
+use causeway_protocol::RoomId;
+use causeway_signal_core::Room;
+
+use crate::password::PasswordHash;
+use crate::room::RoomActor;
+use crate::state::Signal;
+
+/// Messages that wait for one room. Senders wait in turn; only a usage report is dropped when it is full.
+const MAILBOX: usize = 1024;
+
+/// The rooms of this server.
+pub(crate) struct Registry {
+    rooms: Mutex<HashMap<RoomId, Addr<RoomActor>>>,
+    max_rooms: usize,
+    threads: Vec<Arbiter>,
+    hasher: RandomState,
+}
+
+/// Why a room was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotOpened {
+    /// As many rooms are open as may be.
+    Full,
+    /// A room of this name is open.
+    Taken,
+}
+
+impl Registry {
+    /// Starts the threads; wants an actix system around it.
+    pub(crate) fn new(threads: usize, max_rooms: usize) -> Self {
+        Self {
+            rooms: Mutex::new(HashMap::new()),
+            max_rooms,
+            threads: (0..threads.max(1)).map(|_| Arbiter::new()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Gives the room a thread and a name by which it is found.
+    pub(crate) fn open(
+        &self,
+        room: Room,
+        password: Option<PasswordHash>,
+        signal: &Arc<Signal>,
+    ) -> Result<(), NotOpened> {
+        let mut rooms = self.lock();
+        if rooms.len() >= self.max_rooms {
+            return Err(NotOpened::Full);
+        }
+        if rooms.contains_key(room.id()) {
+            return Err(NotOpened::Taken);
+        }
+        let id = room.id().clone();
+        let registered = Registered { signal: Arc::clone(signal), id: id.clone() };
+        let address = RoomActor::start_in_arbiter(&self.thread(&id).handle(), move |ctx: &mut Context<_>| {
+            ctx.set_mailbox_capacity(MAILBOX);
+            RoomActor::new(room, password, registered)
+        });
+        rooms.insert(id, address);
+        drop(rooms);
+        metrics::gauge!("causeway_signal_rooms").increment(1.0);
+        metrics::counter!("causeway_signal_room_created_total").increment(1);
+        Ok(())
+    }
+
+    /// The room of this name, if it is open.
+    pub(crate) fn find(&self, id: &RoomId) -> Option<Addr<RoomActor>> {
+        self.lock().get(id).filter(|room| room.connected()).cloned()
+    }
+
+    /// All rooms that are open.
+    pub(crate) fn all(&self) -> Vec<Addr<RoomActor>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn thread(&self, id: &RoomId) -> &Arbiter {
+        let count = u64::try_from(self.threads.len()).unwrap_or(1);
+        let at = usize::try_from(self.hasher.hash_one(id) % count).unwrap_or(0);
+        &self.threads[at]
+    }
+
+    fn forget(&self, id: &RoomId) {
+        if self.lock().remove(id).is_some() {
+            metrics::gauge!("causeway_signal_rooms").decrement(1.0);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Addr<RoomActor>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A room's entry. It lives in the room's actor, so the room is forgotten however the actor ends.
+pub(crate) struct Registered {
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) id: RoomId,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.signal.rooms.forget(&self.id);
+    }
+}

@@ -1,0 +1,291 @@
+//! The room's actor: hands messages to the pure room and performs what it wants done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage};
+use causeway_protocol::message::{ClientMessage, ServerMessage};
+use causeway_protocol::rest::RoomFacts;
+use causeway_protocol::token::{JoinClaims, RoomRole};
+use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId};
+use causeway_service::clock;
+use causeway_signal_core::{Effect, Ending, Gone, Input, Join, Key, RefusedEntry, Room, SessionId};
+
+use crate::farewell::Farewell;
+use crate::http::count_refused;
+use crate::ice::{self, Holder, IceUrls};
+use crate::outbox::{Frame, Outbox};
+use crate::password::PasswordHash;
+use crate::registry::Registered;
+use crate::text;
+
+/// One room on its thread.
+pub(crate) struct RoomActor {
+    room: Room,
+    password: Option<PasswordHash>,
+    seats: HashMap<SessionId, Seat>,
+    timer: Option<(Moment, SpawnHandle)>,
+    registered: Registered,
+}
+
+/// The way to one connection that is in the room.
+struct Seat {
+    outbox: Outbox,
+    ice_urls: Arc<IceUrls>,
+}
+
+/// A seat that is dropped without a word belonged to a room that panicked.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.outbox.close(Farewell::Say(CloseCode::Internal));
+    }
+}
+
+/// A connection with a genuine join token wants in.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Enter {
+    pub(crate) session: SessionId,
+    pub(crate) claims: JoinClaims,
+    pub(crate) outbox: Outbox,
+    pub(crate) ice_urls: Arc<IceUrls>,
+}
+
+/// A connection said something.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Said {
+    pub(crate) session: SessionId,
+    pub(crate) message: ClientMessage,
+}
+
+/// A connection is no longer there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Went {
+    pub(crate) session: SessionId,
+    pub(crate) why: Gone,
+}
+
+/// A relay counted something.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Counted(pub(crate) RelayUsage);
+
+/// The room ends.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct End(pub(crate) Ending);
+
+/// What one needs to know before joining.
+#[derive(Message)]
+#[rtype(result = "RoomFacts")]
+pub(crate) struct AskFacts;
+
+/// The hash that a password must fit.
+#[derive(Message)]
+#[rtype(result = "Option<PasswordHash>")]
+pub(crate) struct AskPassword;
+
+/// Somebody shows a key.
+#[derive(Message)]
+#[rtype(result = "Result<RoomRole, RefusedEntry>")]
+pub(crate) struct Admit(pub(crate) Key);
+
+impl RoomActor {
+    pub(crate) fn new(room: Room, password: Option<PasswordHash>, registered: Registered) -> Self {
+        Self { room, password, seats: HashMap::new(), timer: None, registered }
+    }
+
+    /// One input and everything that follows from it.
+    fn take(&mut self, input: Input, now: Now, ctx: &mut Context<Self>) {
+        let mut stalled = self.perform(input, now, ctx);
+        while let Some(session) = stalled.pop() {
+            stalled.extend(self.perform(Input::Stalled { session }, now, ctx));
+        }
+        self.arm(now, ctx);
+    }
+
+    /// Returns the connections whose outbox was full.
+    fn perform(&mut self, input: Input, now: Now, ctx: &mut Context<Self>) -> Vec<SessionId> {
+        let mut stalled = Vec::new();
+        for effect in self.room.apply(input, now) {
+            match effect {
+                Effect::Send { to, message } => self.send(&to, &message, &mut stalled),
+                Effect::GrantIce { to, peer } => self.grant_ice(to, &peer, now, &mut stalled),
+                Effect::Close { session, code } => {
+                    if let Some(seat) = self.seats.remove(&session) {
+                        seat.outbox.close(Farewell::Say(code));
+                    }
+                }
+                Effect::Ended(ending) => self.on_ended(ending, ctx),
+            }
+        }
+        stalled
+    }
+
+    fn send(&self, to: &[SessionId], message: &ServerMessage, stalled: &mut Vec<SessionId>) {
+        if let ServerMessage::Error { code, .. } = message {
+            count_refused(*code);
+        }
+        let text = text::of(message);
+        for session in to {
+            let pushed = self.seats.get(session).map(|seat| seat.outbox.push(Frame::Text(text.clone())));
+            if let Some(Err(_full)) = pushed {
+                stalled.push(*session);
+            }
+        }
+    }
+
+    fn grant_ice(&self, to: SessionId, peer: &PeerId, now: Now, stalled: &mut Vec<SessionId>) {
+        let Some(seat) = self.seats.get(&to) else { return };
+        let message = match self.mint(peer, &seat.ice_urls, now) {
+            Ok(grant) => {
+                ServerMessage::IceServers { ice_servers: grant.servers, ice_expires_at: grant.expires_at }
+            }
+            Err(error) => {
+                tracing::error!(room = %self.room.id(), %error, "no relay credential");
+                let code = ErrorCode::Internal;
+                ServerMessage::Error {
+                    code,
+                    message: code.sentence().to_owned(),
+                    refused: Some(ClientMessage::RefreshIce {}.kind().to_owned()),
+                }
+            }
+        };
+        self.send(&[to], &message, stalled);
+    }
+
+    fn mint(
+        &self,
+        peer: &PeerId,
+        urls: &IceUrls,
+        now: Now,
+    ) -> Result<causeway_signal_core::IceGrant, causeway_protocol::token::IssueError> {
+        let signal = &self.registered.signal;
+        let holder = Holder { room: self.room.id(), peer, room_ends: self.room.expires_at() };
+        ice::grant(urls, &holder, &signal.issuer, &signal.settings, now.unix)
+    }
+
+    fn on_ended(&self, ending: Ending, ctx: &mut Context<Self>) {
+        let room = self.room.id();
+        tracing::info!(%room, reason = ending.as_str(), "room ended");
+        if ending.revokes() {
+            let order = RelayOrder::RevokeRoom { room: room.clone() };
+            if let Err(error) = self.registered.signal.bus.publish(BusMessage::RelayOrder(order)) {
+                tracing::warn!(%room, %error, "relays were not told that the room ended");
+            }
+        }
+        ctx.stop();
+    }
+
+    /// Sets the timer to the room's next deadline.
+    fn arm(&mut self, now: Now, ctx: &mut Context<Self>) {
+        let deadline = self.room.next_deadline();
+        if self.timer.is_some_and(|(at, _)| at == deadline) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let timer = ctx.run_later(deadline.since(now.moment), |actor, ctx| {
+            actor.timer = None;
+            actor.take(Input::Tick, clock::now(), ctx);
+        });
+        self.timer = Some((deadline, timer));
+    }
+}
+
+impl Actor for RoomActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.arm(clock::now(), ctx);
+    }
+}
+
+impl Handler<Enter> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
+        let now = clock::now();
+        let Enter { session, claims, outbox, ice_urls } = enter;
+        match self.mint(&claims.sub, &ice_urls, now) {
+            Ok(ice) => {
+                let JoinClaims { sub: peer, name, role, aud: _, room: _, exp: _, jti: _ } = claims;
+                self.seats.insert(session, Seat { outbox, ice_urls });
+                self.take(Input::Join(Join { session, peer, name, role, ice }), now, ctx);
+            }
+            Err(error) => {
+                tracing::error!(room = %self.room.id(), %error, "no relay credential");
+                outbox.close(Farewell::Say(CloseCode::Internal));
+            }
+        }
+    }
+}
+
+impl Handler<Said> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Said { session, message }: Said, ctx: &mut Self::Context) {
+        self.take(Input::Message { session, message }, clock::now(), ctx);
+    }
+}
+
+impl Handler<Went> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Went { session, why }: Went, ctx: &mut Self::Context) {
+        self.take(Input::Gone { session, why }, clock::now(), ctx);
+        self.seats.remove(&session);
+    }
+}
+
+impl Handler<Counted> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Counted(usage): Counted, ctx: &mut Self::Context) {
+        self.take(Input::RelayUsage(usage), clock::now(), ctx);
+    }
+}
+
+impl Handler<End> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, End(ending): End, ctx: &mut Self::Context) {
+        self.take(Input::End(ending), clock::now(), ctx);
+    }
+}
+
+impl Handler<AskFacts> for RoomActor {
+    type Result = MessageResult<AskFacts>;
+
+    fn handle(&mut self, _: AskFacts, _: &mut Self::Context) -> Self::Result {
+        let door = self.room.door();
+        MessageResult(RoomFacts {
+            room: self.room.id().clone(),
+            password_required: door.password,
+            invite_required: door.invite_only,
+            capacity: self.room.capacity(),
+            peers: self.room.peers(),
+            expires_at: self.room.expires_at(),
+        })
+    }
+}
+
+impl Handler<AskPassword> for RoomActor {
+    type Result = Option<PasswordHash>;
+
+    fn handle(&mut self, _: AskPassword, _: &mut Self::Context) -> Self::Result {
+        self.password.clone()
+    }
+}
+
+impl Handler<Admit> for RoomActor {
+    type Result = Result<RoomRole, RefusedEntry>;
+
+    fn handle(&mut self, Admit(key): Admit, _: &mut Self::Context) -> Self::Result {
+        self.room.admit(key, clock::now())
+    }
+}

@@ -1,0 +1,275 @@
+//! The session's actor: one WebSocket, from its opening to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_web::error::PayloadError;
+use actix_ws::{AggregatedMessage, ProtocolError};
+use causeway_protocol::message::{ClientMessage, ServerMessage};
+use causeway_protocol::token::TokenError;
+use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION};
+use causeway_service::clock;
+use causeway_signal_core::{Gone, SessionId};
+use serde::Deserialize;
+
+use crate::farewell::Farewell;
+use crate::http::count_refused;
+use crate::ice::IceUrls;
+use crate::limits::Ingress;
+use crate::outbox::{Frame, Outbox};
+use crate::room::{Enter, RoomActor, Said, Went};
+use crate::slots::Slot;
+use crate::state::Signal;
+use crate::text;
+
+/// One WebSocket.
+pub(crate) struct Session {
+    id: SessionId,
+    signal: Arc<Signal>,
+    outbox: Outbox,
+    ingress: Ingress,
+    ice_urls: Arc<IceUrls>,
+    heard: Moment,
+    place: Place,
+    /// What the room is told when the connection ends.
+    why: Gone,
+    _slot: Slot,
+}
+
+enum Place {
+    /// No genuine token yet.
+    Door,
+    /// Handed over to this room, which may still refuse.
+    Room(Addr<RoomActor>),
+}
+
+/// The writer has said its farewell.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Written(pub(crate) Farewell);
+
+impl Session {
+    pub(crate) fn new(signal: Arc<Signal>, outbox: Outbox, ice_urls: IceUrls, slot: Slot) -> Self {
+        Self {
+            id: signal.next_session(),
+            ingress: Ingress::new(&signal.settings.limits),
+            outbox,
+            ice_urls: Arc::new(ice_urls),
+            heard: clock::now().moment,
+            place: Place::Door,
+            why: Gone::Disconnected,
+            signal,
+            _slot: slot,
+        }
+    }
+
+    /// Shows a join token. A refusal is told and ends the connection.
+    pub(crate) fn enter(&mut self, token: &str, ctx: &mut Context<Self>) {
+        let claims = match self.signal.joins.check(token, clock::now().unix) {
+            Ok(claims) => claims,
+            Err(TokenError::Invalid) => {
+                return self.refuse_entry(ErrorCode::TokenInvalid, CloseCode::TokenRefused);
+            }
+            Err(TokenError::Expired) => {
+                return self.refuse_entry(ErrorCode::TokenExpired, CloseCode::TokenRefused);
+            }
+        };
+        let Some(room) = self.signal.rooms.find(&claims.room) else {
+            return self.refuse_entry(ErrorCode::RoomNotFound, CloseCode::RoomNotFound);
+        };
+        self.place = Place::Room(room.clone());
+        let outbox = self.outbox.clone();
+        let enter = Enter { session: self.id, claims, outbox, ice_urls: Arc::clone(&self.ice_urls) };
+        self.tell_room(room.send(enter), ctx);
+    }
+
+    fn refuse_entry(&self, code: ErrorCode, close: CloseCode) {
+        self.tell_error(code, Some("hello".to_owned()));
+        self.outbox.close(Farewell::Say(close));
+    }
+
+    /// Waits until the room has taken the message: that is what slows a fast sender down.
+    fn tell_room<M>(&self, sent: Request<RoomActor, M>, ctx: &mut Context<Self>)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        RoomActor: Handler<M>,
+    {
+        ctx.wait(sent.into_actor(self).map(|taken, session, _| {
+            if taken.is_err() {
+                // A room that ended has said so to the outbox before; this is a room that panicked.
+                session.outbox.close(Farewell::Say(CloseCode::Internal));
+            }
+        }));
+    }
+
+    fn on_text(&mut self, text: &str, ctx: &mut Context<Self>) {
+        let message = match serde_json::from_str::<ClientMessage>(text) {
+            Ok(message) => message,
+            Err(error) if error.is_data() => return self.on_unknown(text),
+            Err(_syntax) => {
+                self.tell_error(ErrorCode::BadJson, None);
+                return self.refuse(CloseCode::BadMessage);
+            }
+        };
+        metrics::counter!("causeway_signal_messages_total", "type" => message.kind()).increment(1);
+        match &self.place {
+            Place::Door => self.on_hello(&message, ctx),
+            Place::Room(room) => self.tell_room(room.send(Said { session: self.id, message }), ctx),
+        }
+    }
+
+    fn on_hello(&mut self, message: &ClientMessage, ctx: &mut Context<Self>) {
+        let ClientMessage::Hello { version, token } = message else {
+            return self.refuse_entry_message(message.kind());
+        };
+        if *version == PROTOCOL_VERSION {
+            self.enter(token, ctx);
+        } else {
+            self.refuse_entry(ErrorCode::VersionUnsupported, CloseCode::BadMessage);
+        }
+    }
+
+    fn refuse_entry_message(&mut self, kind: &str) {
+        self.tell_error(ErrorCode::BadMessage, Some(kind.to_owned()));
+        self.refuse(CloseCode::BadMessage);
+    }
+
+    /// JSON that is no message of this version. A member may be newer than this server: it is told and stays.
+    fn on_unknown(&mut self, text: &str) {
+        #[derive(Deserialize)]
+        struct Tag {
+            r#type: String,
+        }
+        metrics::counter!("causeway_signal_messages_total", "type" => "unknown").increment(1);
+        let kind = serde_json::from_str::<Tag>(text).ok().map(|tag| tag.r#type);
+        match self.place {
+            Place::Door => self.refuse_entry_message(kind.as_deref().unwrap_or("")),
+            Place::Room(_) => self.tell_error(ErrorCode::BadMessage, kind),
+        }
+    }
+
+    fn tell_error(&self, code: ErrorCode, refused: Option<String>) {
+        count_refused(code);
+        let message = ServerMessage::Error { code, message: code.sentence().to_owned(), refused };
+        self.push(Frame::Text(text::of(&message)));
+    }
+
+    fn push(&self, frame: Frame) {
+        if self.outbox.push(frame).is_err() {
+            self.outbox.close(Farewell::Say(CloseCode::Stalled));
+        }
+    }
+
+    fn refuse(&mut self, code: CloseCode) {
+        self.why = Gone::Refused;
+        self.outbox.close(Farewell::Say(code));
+    }
+
+    fn on_beat(&mut self) {
+        let silent = clock::now().moment.since(self.heard);
+        if silent > Duration::from_millis(self.signal.settings.timing.silence_ms) {
+            self.why = Gone::TimedOut;
+            self.outbox.close(Farewell::Say(CloseCode::TimedOut));
+        } else {
+            self.push(Frame::Ping);
+        }
+    }
+
+    fn on_failure(&mut self, error: &ProtocolError) {
+        match error {
+            ProtocolError::Overflow => self.refuse(CloseCode::TooLarge),
+            ProtocolError::Io(error) if is_overflow(error) => self.refuse(CloseCode::TooLarge),
+            ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                self.refuse(CloseCode::BadMessage);
+            }
+            // The TCP connection ended without a closing handshake, as it does when a lid is shut.
+            ProtocolError::Io(error) => {
+                tracing::debug!(%error, "connection lost");
+                self.outbox.close(Farewell::Nobody);
+            }
+            broken => {
+                tracing::debug!(error = %broken, "not a WebSocket frame");
+                self.refuse(CloseCode::BadMessage);
+            }
+        }
+    }
+}
+
+/// Whether the frame gate or the aggregation found the message too large.
+fn is_overflow(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<PayloadError>());
+    matches!(inner, Some(PayloadError::Overflow))
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let timing = &self.signal.settings.timing;
+        ctx.run_interval(Duration::from_millis(timing.ping_ms), |session, _| session.on_beat());
+        ctx.run_later(Duration::from_millis(timing.hello_ms), |session, _| match session.place {
+            Place::Door => session.outbox.close(Farewell::Say(CloseCode::TimedOut)),
+            Place::Room(_) => {}
+        });
+        let mut draining = self.signal.draining();
+        ctx.spawn(async move { draining.wait_for(|begun| *begun).await.is_ok() }.into_actor(self).map(
+            |begun, session, _| {
+                if begun {
+                    session.outbox.close(Farewell::Say(CloseCode::Draining));
+                }
+            },
+        ));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.outbox.close(Farewell::Nobody);
+        if let Place::Room(room) = &self.place {
+            let (room, went) = (room.clone(), Went { session: self.id, why: self.why });
+            // Whoever waits for a busy room here must not be this actor: it is over.
+            actix::spawn(async move {
+                let _room_over = room.send(went).await;
+            });
+        }
+    }
+}
+
+impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for Session {
+    fn handle(&mut self, item: Result<AggregatedMessage, ProtocolError>, ctx: &mut Self::Context) {
+        if self.outbox.said_farewell() {
+            return;
+        }
+        self.heard = clock::now().moment;
+        let len = match &item {
+            Ok(AggregatedMessage::Text(text)) => text.len(),
+            Ok(AggregatedMessage::Binary(bytes)) => bytes.len(),
+            Ok(AggregatedMessage::Ping(_) | AggregatedMessage::Pong(_) | AggregatedMessage::Close(_))
+            | Err(_) => 0,
+        };
+        if !self.ingress.allows(len) {
+            return self.refuse(CloseCode::RateLimited);
+        }
+        match item {
+            Ok(AggregatedMessage::Text(text)) => self.on_text(&text, ctx),
+            Ok(AggregatedMessage::Binary(_)) => self.refuse(CloseCode::BadMessage),
+            Ok(AggregatedMessage::Ping(payload)) => self.push(Frame::Pong(payload)),
+            Ok(AggregatedMessage::Pong(_)) => {}
+            Ok(AggregatedMessage::Close(_)) => self.outbox.close(Farewell::Reply),
+            Err(error) => self.on_failure(&error),
+        }
+    }
+}
+
+impl Handler<Written> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Written(farewell): Written, ctx: &mut Self::Context) {
+        if farewell == Farewell::Say(CloseCode::Stalled) {
+            self.why = Gone::Stalled;
+        }
+        // What still arrives is read and dropped for a while: closing with unread bytes resets the connection,
+        // and a reset can overtake our last words.
+        let linger = Duration::from_millis(self.signal.settings.timing.linger_ms);
+        ctx.run_later(linger, |_, ctx| ctx.stop());
+    }
+}

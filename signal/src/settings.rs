@@ -1,0 +1,323 @@
+//! What an operator can set, with the limits of each setting.
+
+use causeway_protocol::token::PeerPolicy;
+use serde::{Deserialize, Serialize};
+
+use crate::network::Network;
+
+/// The settings of rooms, their HTTP API and their WebSockets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignalSettings {
+    /// How people reach this server, such as `https://causeway.example`. Absent: as their browser asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+    /// Web origins of other sites whose pages may use this server, such as `https://app.example`.
+    pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks.
+    pub trusted_proxies: Vec<Network>,
+    /// The ICE servers that peers are told: `stun:`, `stuns:`, `turn:` and `turns:` URLs. Empty: this host, as
+    /// the browser asked for it, with the relay's port.
+    pub ice_urls: Vec<String>,
+    /// Rooms at a time.
+    pub max_rooms: usize,
+    /// Peers of a room that does not say how many.
+    pub default_capacity: u16,
+    /// The most peers that a room may ask for.
+    pub max_capacity: u16,
+    /// Life of a room that does not say how long, in seconds.
+    pub default_ttl_seconds: u64,
+    /// The longest life that a room may ask for, in seconds.
+    pub max_ttl_seconds: u64,
+    /// Life of a relay credential, in seconds; never longer than its room.
+    pub credential_ttl_seconds: u64,
+    /// Whom relay credentials may reach: `public` or `room`.
+    pub relay_peers: PeerPolicy,
+    /// Bytes per second of one allocation, each way. Absent: the relay's own default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay_bps: Option<u64>,
+    /// Bytes that one credential may relay in total. Absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay_bytes: Option<u64>,
+    /// Allocations at a time with one credential. A peer with several connections uses several each.
+    pub relay_allocations: u32,
+    /// WebSockets at a time.
+    pub max_sessions: usize,
+    /// WebSockets at a time from one address (IPv6: one /64).
+    pub max_sessions_per_ip: usize,
+    /// HTTP worker threads. 0: one per core, four at most.
+    pub http_threads: usize,
+    /// Threads that rooms live on.
+    pub room_threads: usize,
+    /// How much is accepted from one address or connection.
+    pub limits: LimitSettings,
+    /// How long things may take.
+    pub timing: TimingSettings,
+}
+
+/// How much is accepted. Addresses are counted alone (IPv4) or by /64 (IPv6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Rooms made, per address and minute.
+    pub rooms_per_minute: u32,
+    /// Joins, invites and look-ups, per address and minute.
+    pub joins_per_minute: u32,
+    /// Passwords tried, per address and minute.
+    pub passwords_per_minute: u32,
+    /// Passwords tried, per room and minute, from everywhere.
+    pub room_passwords_per_minute: u32,
+    /// WebSockets opened, per address and minute.
+    pub sockets_per_minute: u32,
+    /// Messages of one connection, per second in the long run.
+    pub messages_per_second: u32,
+    /// Messages of one connection at once: a full room's offers and candidates fit.
+    pub message_burst: u32,
+    /// Bytes of one connection's messages, per second in the long run.
+    pub bytes_per_second: u32,
+    /// Bytes of one connection's messages at once.
+    pub byte_burst: u32,
+    /// Messages that wait for one slow reader.
+    pub outbox_messages: usize,
+    /// Bytes that wait for one slow reader.
+    pub outbox_bytes: usize,
+}
+
+/// How long things may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimingSettings {
+    /// From the WebSocket's opening to its `hello`, in milliseconds.
+    pub hello_ms: u64,
+    /// Between two pings of the server, in milliseconds.
+    pub ping_ms: u64,
+    /// Without a sign of life until the connection is given up, in milliseconds.
+    pub silence_ms: u64,
+    /// For a slow reader to take one message, in milliseconds.
+    pub write_ms: u64,
+    /// For the last messages and the closing handshake, until the TCP connection is cut, in milliseconds.
+    pub linger_ms: u64,
+    /// From a join to the WebSocket that uses its token, in seconds.
+    pub join_token_seconds: u64,
+}
+
+impl Default for SignalSettings {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            ice_urls: Vec::new(),
+            max_rooms: 10_000,
+            default_capacity: 8,
+            max_capacity: 64,
+            default_ttl_seconds: 24 * 3600,
+            max_ttl_seconds: 7 * 24 * 3600,
+            credential_ttl_seconds: 3600,
+            relay_peers: PeerPolicy::Public,
+            relay_bps: None,
+            relay_bytes: None,
+            relay_allocations: 10,
+            max_sessions: 10_000,
+            max_sessions_per_ip: 200,
+            http_threads: 0,
+            room_threads: 2,
+            limits: LimitSettings::default(),
+            timing: TimingSettings::default(),
+        }
+    }
+}
+
+/// Guesses: several times what an office behind one address does at its busiest minute, and far below what
+/// would trouble one core.
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            rooms_per_minute: 60,
+            joins_per_minute: 240,
+            passwords_per_minute: 20,
+            room_passwords_per_minute: 60,
+            sockets_per_minute: 240,
+            messages_per_second: 100,
+            message_burst: 1000,
+            bytes_per_second: 256 * 1024,
+            byte_burst: 2 * 1024 * 1024,
+            outbox_messages: 256,
+            outbox_bytes: 1024 * 1024,
+        }
+    }
+}
+
+impl Default for TimingSettings {
+    fn default() -> Self {
+        Self {
+            hello_ms: 10_000,
+            ping_ms: 15_000,
+            silence_ms: 45_000,
+            write_ms: 10_000,
+            linger_ms: 5_000,
+            join_token_seconds: 60,
+        }
+    }
+}
+
+/// One setting that cannot be used: its key below `signal`, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingProblem {
+    /// Such as `limits.message_burst`.
+    pub key: &'static str,
+    /// One sentence: what would be right.
+    pub problem: String,
+}
+
+impl SignalSettings {
+    /// Everything that is wrong with the settings; empty if nothing is.
+    #[must_use]
+    pub fn validate(&self) -> Vec<SettingProblem> {
+        let mut found = Problems(Vec::new());
+        if let Some(url) = &self.public_url {
+            found.unless(
+                is_origin(url),
+                "public_url",
+                "must be http:// or https:// and a host, without a path",
+            );
+        }
+        for origin in &self.allowed_origins {
+            let problem = format!("'{origin}' must be http:// or https:// and a host, without a path");
+            found.unless(is_origin(origin), "allowed_origins", problem);
+        }
+        for url in &self.ice_urls {
+            let known = ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| {
+                url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty() && !rest.starts_with("//"))
+            });
+            let problem = format!("'{url}' must look like stun:host:port or turn:host:port?transport=udp");
+            found.unless(known, "ice_urls", problem);
+        }
+        found.at_least("max_rooms", self.max_rooms, 1);
+        found.at_least("default_capacity", self.default_capacity, 1);
+        found.not_above("default_capacity", self.default_capacity, "max_capacity", self.max_capacity);
+        found.at_least("default_ttl_seconds", self.default_ttl_seconds, 1);
+        found.not_above(
+            "default_ttl_seconds",
+            self.default_ttl_seconds,
+            "max_ttl_seconds",
+            self.max_ttl_seconds,
+        );
+        found.at_least("credential_ttl_seconds", self.credential_ttl_seconds, 30);
+        found.at_least("relay_allocations", self.relay_allocations, 1);
+        found.at_least("max_sessions", self.max_sessions, 1);
+        found.at_least("max_sessions_per_ip", self.max_sessions_per_ip, 1);
+        found.at_least("room_threads", self.room_threads, 1);
+        self.limits.validate(&mut found);
+        self.timing.validate(&mut found);
+        found.0
+    }
+}
+
+impl LimitSettings {
+    fn validate(&self, found: &mut Problems) {
+        found.at_least("limits.rooms_per_minute", self.rooms_per_minute, 1);
+        found.at_least("limits.joins_per_minute", self.joins_per_minute, 1);
+        found.at_least("limits.passwords_per_minute", self.passwords_per_minute, 1);
+        found.at_least("limits.room_passwords_per_minute", self.room_passwords_per_minute, 1);
+        found.at_least("limits.sockets_per_minute", self.sockets_per_minute, 1);
+        found.at_least("limits.messages_per_second", self.messages_per_second, 1);
+        found.at_least("limits.message_burst", self.message_burst, 1);
+        found.at_least("limits.bytes_per_second", self.bytes_per_second, 1024);
+        // A burst below one message would refuse that message for ever.
+        found.at_least("limits.byte_burst", self.byte_burst, 64 * 1024);
+        found.at_least("limits.outbox_messages", self.outbox_messages, 16);
+        found.at_least("limits.outbox_bytes", self.outbox_bytes, 128 * 1024);
+    }
+}
+
+impl TimingSettings {
+    fn validate(&self, found: &mut Problems) {
+        found.at_least("timing.hello_ms", self.hello_ms, 1);
+        found.at_least("timing.ping_ms", self.ping_ms, 1);
+        found.not_above("timing.ping_ms", self.ping_ms, "timing.silence_ms", self.silence_ms);
+        found.at_least("timing.write_ms", self.write_ms, 1);
+        found.at_least("timing.linger_ms", self.linger_ms, 1);
+        found.at_least("timing.join_token_seconds", self.join_token_seconds, 1);
+    }
+}
+
+struct Problems(Vec<SettingProblem>);
+
+impl Problems {
+    fn unless(&mut self, fine: bool, key: &'static str, problem: impl Into<String>) {
+        if !fine {
+            self.0.push(SettingProblem { key, problem: problem.into() });
+        }
+    }
+
+    fn at_least<N: Copy + PartialOrd + std::fmt::Display>(&mut self, key: &'static str, value: N, least: N) {
+        self.unless(value >= least, key, format!("must be at least {least}"));
+    }
+
+    fn not_above<N: Copy + PartialOrd + std::fmt::Display>(
+        &mut self,
+        key: &'static str,
+        value: N,
+        other: &'static str,
+        most: N,
+    ) {
+        self.unless(value <= most, key, format!("must not be above {other}, which is {most}"));
+    }
+}
+
+/// `scheme://host[:port]` and nothing after it (RFC 6454 §6.2).
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(crate::client::is_authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert_eq!(SignalSettings::default().validate(), []);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let settings = SignalSettings {
+            public_url: Some("https://causeway.example/path".to_owned()),
+            allowed_origins: vec!["app.example".to_owned(), "https://fine.example".to_owned()],
+            ice_urls: vec!["turn:".to_owned(), "https://x".to_owned(), "stun:relay.example:3478".to_owned()],
+            default_capacity: 100,
+            room_threads: 0,
+            timing: TimingSettings { ping_ms: 50_000, ..TimingSettings::default() },
+            ..SignalSettings::default()
+        };
+        let keys: Vec<_> = settings.validate().iter().map(|problem| problem.key).collect();
+        assert_eq!(
+            keys,
+            [
+                "public_url",
+                "allowed_origins",
+                "ice_urls",
+                "ice_urls",
+                "default_capacity",
+                "room_threads",
+                "timing.ping_ms"
+            ]
+        );
+    }
+
+    #[test]
+    fn settings_survive_being_written_and_read() {
+        let settings =
+            SignalSettings { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Default::default() };
+        let text = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<SignalSettings>(&text).unwrap(), settings);
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused() {
+        assert!(serde_json::from_str::<SignalSettings>(r#"{"max_romms":1}"#).is_err());
+        assert!(serde_json::from_str::<SignalSettings>(r#"{"limits":{"burst":1}}"#).is_err());
+    }
+}

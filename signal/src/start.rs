@@ -1,0 +1,207 @@
+//! Starting and stopping the server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::rt::{self, System};
+use actix_web::{App, HttpServer, web};
+use causeway_cluster::{Bus, Delivery, Subscription, Topic};
+use causeway_protocol::NodeId;
+use causeway_protocol::bus::BusMessage;
+use causeway_protocol::secret::Secret;
+use causeway_signal_core::Ending;
+use tokio::task::JoinHandle;
+
+use crate::http::routes;
+use crate::room::{Counted, End};
+use crate::settings::{SettingProblem, SignalSettings};
+use crate::socket;
+use crate::state::Signal;
+
+/// HTTP threads if the settings leave it to us: signaling is light, and more threads only spread it thinner.
+const MOST_HTTP_THREADS: usize = 4;
+
+/// How long a request's head may take. Browsers send it in one packet.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is kept for the next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Between two sweeps of the rate limiters.
+const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Adds routes of the caller, such as health checks, beside the API.
+pub type ExtraRoutes = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
+/// What the server is made of.
+pub struct SignalParts {
+    /// What the operator set.
+    pub settings: SignalSettings,
+    /// The installation's secret: tokens and relay credentials are signed with keys derived from it.
+    pub secret: Secret,
+    /// This process.
+    pub node: NodeId,
+    /// Where relays hear of rooms that end, and rooms of what relays count.
+    pub bus: Arc<dyn Bus>,
+    /// The relay's UDP port on this host, for clients that are told no other ICE servers.
+    pub relay_port: u16,
+    /// Further routes; they are asked before the web demo, which answers everything else.
+    pub extra: ExtraRoutes,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something else listens there.
+    #[error("{0} is in use by another program; stop it, or choose another address with --http")]
+    AddressInUse(SocketAddr),
+    /// The address is not this host's, the port is privileged, or the like.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The settings contradict themselves.
+    #[error("the signaling settings are not valid: {}", problems(.0))]
+    Settings(Vec<SettingProblem>),
+    /// [`start`] was called outside an actix system, on whose threads it runs.
+    #[error("signaling was started outside an actix system")]
+    NoSystem,
+}
+
+fn problems(problems: &[SettingProblem]) -> String {
+    problems.iter().map(|found| format!("{} {}", found.key, found.problem)).collect::<Vec<_>>().join("; ")
+}
+
+/// A server that accepts connections.
+pub struct RunningSignal {
+    addresses: Vec<SocketAddr>,
+    signal: Arc<Signal>,
+    handle: ServerHandle,
+    server: JoinHandle<io::Result<()>>,
+    helpers: [JoinHandle<()>; 2],
+}
+
+/// Binds `http` and serves. Connections are accepted when this returns.
+///
+/// # Errors
+/// [`StartError`]; nothing runs then.
+pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, StartError> {
+    let SignalParts { settings, secret, node, bus, relay_port, extra } = parts;
+    let found = settings.validate();
+    if !found.is_empty() {
+        return Err(StartError::Settings(found));
+    }
+    if System::try_current().is_none() {
+        return Err(StartError::NoSystem);
+    }
+    let listener = listen(http).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::AddressInUse(http),
+        _ => StartError::Listen { address: http, source },
+    })?;
+    let threads = match settings.http_threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(MOST_HTTP_THREADS),
+        threads => threads,
+    };
+    let usage = bus.subscribe(Topic::RelayUsage);
+    let signal = Arc::new(Signal::new(settings, &secret, node, bus, relay_port));
+    let shared = web::Data::from(Arc::clone(&signal));
+    let server = HttpServer::new(move || {
+        let extra = Arc::clone(&extra);
+        App::new().app_data(shared.clone()).configure(move |config| extra(config)).configure(routes)
+    })
+    .workers(threads)
+    .client_request_timeout(REQUEST_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .on_connect(socket::on_connect)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .listen(listener)
+    .map_err(|source| StartError::Listen { address: http, source })?;
+    let addresses = server.addrs();
+    let server = server.run();
+    let helpers = [rt::spawn(hand_out(usage, Arc::clone(&signal))), rt::spawn(tidy(Arc::clone(&signal)))];
+    tracing::info!(?addresses, node = %signal.node, "signaling listens");
+    Ok(RunningSignal { addresses, handle: server.handle(), server: rt::spawn(server), signal, helpers })
+}
+
+/// Unlike the HTTP server's own `bind`, this never shares a port: `SO_REUSEADDR` alone lets a restarted server
+/// bind at once, and a port that somebody listens on stays an error.
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+/// Hands what relays count to the rooms concerned.
+async fn hand_out(mut usage: Subscription, signal: Arc<Signal>) {
+    while let Some(delivery) = usage.next().await {
+        match delivery {
+            Delivery::Message(BusMessage::RelayUsage(usage)) => {
+                if let Some(room) = signal.rooms.find(&usage.room) {
+                    // Reports carry totals: one that finds the mailbox full is made up for by the next.
+                    let _made_up_for = room.try_send(Counted(usage));
+                }
+            }
+            Delivery::Message(BusMessage::RelayOrder(_)) | Delivery::Gap => {}
+        }
+    }
+}
+
+async fn tidy(signal: Arc<Signal>) {
+    let mut interval = tokio::time::interval(TIDY_INTERVAL);
+    loop {
+        interval.tick().await;
+        signal.limits.tidy();
+    }
+}
+
+impl RunningSignal {
+    /// Where it listens; with port 0 asked for, the port it got.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Waits until the server ends by itself, which it does only if it cannot go on. Cancel safe.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn ended(&mut self) -> io::Result<()> {
+        match (&mut self.server).await {
+            Ok(ended) => ended,
+            Err(panicked) => Err(io::Error::other(panicked)),
+        }
+    }
+
+    /// Stops: no new rooms and sockets, everybody is told to connect again later (`closing` 4503), then the
+    /// server ends. Connections that are still there after `within` are cut.
+    pub async fn drain(mut self, within: Duration) {
+        self.signal.begin_drain();
+        for room in self.signal.rooms.all() {
+            // A room that takes no message now is cut with the server.
+            let _cut_later = room.try_send(End(Ending::Draining));
+        }
+        let told = tokio::time::timeout(within, self.signal.slots.empty()).await;
+        if told.is_err() {
+            tracing::warn!("some connections did not close in time and are cut");
+        }
+        self.handle.stop(told.is_ok()).await;
+        if let Err(error) = self.ended().await {
+            tracing::warn!(%error, "the HTTP server ended with an error");
+        }
+        for helper in &self.helpers {
+            helper.abort();
+        }
+    }
+}

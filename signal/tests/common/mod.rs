@@ -1,0 +1,185 @@
+//! A real server on a free port, and real clients of it.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared by several test files; a test's panic is its message"
+)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_cluster::MemoryBus;
+use causeway_protocol::message::{ClientMessage, ServerMessage};
+use causeway_protocol::rest::{ApiError, CreateRoom, JoinRoom, Joined, RoomCreated};
+use causeway_protocol::secret::Secret;
+use causeway_protocol::{ErrorCode, PeerId, RoomId};
+use causeway_signal::{RunningSignal, SignalParts, SignalSettings, start};
+use futures_util::{SinkExt, Stream, StreamExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// Longer than anything here takes on a busy machine; reached only when a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const RELAY_PORT: u16 = 3478;
+
+pub struct TestServer {
+    pub running: RunningSignal,
+    pub address: SocketAddr,
+    pub bus: Arc<MemoryBus>,
+    pub secret: Secret,
+}
+
+pub fn serve(settings: SignalSettings) -> TestServer {
+    let bus = Arc::new(MemoryBus::new());
+    let secret = Secret::from_bytes([7; 32]);
+    let parts = SignalParts {
+        settings,
+        secret: secret.clone(),
+        node: "testnode".parse().unwrap(),
+        bus: Arc::<MemoryBus>::clone(&bus),
+        relay_port: RELAY_PORT,
+        extra: Arc::new(|_| {}),
+    };
+    let running = start("127.0.0.1:0".parse().unwrap(), parts).unwrap();
+    TestServer { address: running.addresses()[0], running, bus, secret }
+}
+
+/// One thread each: tests run beside one another.
+pub fn small() -> SignalSettings {
+    SignalSettings { http_threads: 1, room_threads: 1, ..SignalSettings::default() }
+}
+
+impl TestServer {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ApiError> {
+        answer(awc::Client::default().post(self.url(path)).send_json(body).await.unwrap()).await
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
+        answer(awc::Client::default().get(self.url(path)).send().await.unwrap()).await
+    }
+
+    pub async fn room(&self, body: &CreateRoom) -> RoomCreated {
+        self.post("/api/v1/rooms", body).await.unwrap()
+    }
+
+    pub async fn join(&self, room: &RoomId, body: &JoinRoom) -> Result<Joined, ApiError> {
+        self.post(&format!("/api/v1/rooms/{room}/join"), body).await
+    }
+
+    /// Joins and connects; returns the client after its `welcome`.
+    pub async fn member(&self, room: &RoomId, name: &str) -> Client {
+        let joined = self.join(room, &JoinRoom { name: Some(name.to_owned()), ..Default::default() }).await;
+        let mut client = self.connect(&joined.unwrap().token).await;
+        match client.next().await {
+            ServerMessage::Welcome { peer, .. } => client.peer = Some(peer),
+            other => panic!("{other:?} instead of a welcome"),
+        }
+        client
+    }
+
+    /// Opens a WebSocket with the token as subprotocol.
+    pub async fn connect(&self, token: &str) -> Client {
+        let protocols = format!("causeway.v1, causeway.token.{token}");
+        self.socket(&[("sec-websocket-protocol", &protocols)]).await.unwrap()
+    }
+
+    /// Opens a WebSocket with these headers.
+    pub async fn socket(&self, headers: &[(&'static str, &str)]) -> Result<Client, tungstenite::Error> {
+        let mut request = format!("ws://{}/api/v1/ws", self.address).into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let (socket, response) = within(tokio_tungstenite::connect_async(request)).await?;
+        let chosen = response.headers().get("sec-websocket-protocol");
+        let protocol = chosen.map(|value| value.to_str().unwrap().to_owned());
+        Ok(Client { socket, protocol, peer: None })
+    }
+
+    pub async fn stop(self) {
+        within(self.running.drain(Duration::from_secs(5))).await;
+    }
+}
+
+/// One WebSocket.
+pub struct Client {
+    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub protocol: Option<String>,
+    peer: Option<PeerId>,
+}
+
+impl Client {
+    pub fn peer(&self) -> PeerId {
+        self.peer.clone().unwrap()
+    }
+
+    pub async fn send(&mut self, message: &ClientMessage) {
+        self.send_raw(Message::text(serde_json::to_string(message).unwrap())).await;
+    }
+
+    pub async fn send_json(&mut self, message: Value) {
+        self.send_raw(Message::text(message.to_string())).await;
+    }
+
+    pub async fn send_raw(&mut self, message: Message) {
+        within(self.socket.send(message)).await.unwrap();
+    }
+
+    /// The next message, read as the protocol's type.
+    pub async fn next(&mut self) -> ServerMessage {
+        loop {
+            match within(self.socket.next()).await {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("{other:?} instead of a message"),
+            }
+        }
+    }
+
+    /// Reads to the end; the close code, and all messages before it.
+    pub async fn end(&mut self) -> (u16, Vec<ServerMessage>) {
+        let mut messages = Vec::new();
+        loop {
+            match within(self.socket.next()).await {
+                Some(Ok(Message::Text(text))) => messages.push(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), messages),
+                other => panic!("{other:?} instead of a close frame, after {messages:?}"),
+            }
+        }
+    }
+}
+
+/// Bounds a wait, so that a broken server fails a test and does not hang it.
+pub async fn within<F: std::future::Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("the server did not do it in time")
+}
+
+pub fn code<T: std::fmt::Debug>(answer: Result<T, ApiError>) -> ErrorCode {
+    answer.unwrap_err().code
+}
+
+pub async fn answer<T, S>(mut response: awc::ClientResponse<S>) -> Result<T, ApiError>
+where
+    T: DeserializeOwned,
+    S: Stream<Item = Result<actix_web::web::Bytes, actix_web::error::PayloadError>>,
+{
+    let body = within(response.body()).await.unwrap();
+    if response.status().is_success() {
+        return Ok(serde_json::from_slice(&body).unwrap());
+    }
+    let error: ApiError = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{body:?}"));
+    assert_eq!(response.status().as_u16(), error.code.http_status(), "{error:?}");
+    Err(error)
+}
