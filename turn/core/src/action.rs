@@ -85,6 +85,16 @@ impl Reply {
         Ok(Self { length: u16::try_from(length).unwrap_or(0), bytes })
     }
 
+    /// The same answer again, from a cache of it.
+    pub(crate) fn repeated(cached: &[u8]) -> Self {
+        let mut bytes = [0; Self::CAPACITY];
+        let length = cached.len().min(Self::CAPACITY);
+        for (to, from) in bytes.iter_mut().zip(cached) {
+            *to = *from;
+        }
+        Self { length: u16::try_from(length).unwrap_or(0), bytes }
+    }
+
     /// The datagram to send.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

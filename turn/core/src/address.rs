@@ -59,19 +59,3 @@ pub struct RelayPort {
     /// The local address to bind.
     pub address: SocketAddr,
 }
-
-/// The address families a relayed address can have (RFC 8656 §18.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    pub(crate) const fn of(address: SocketAddr) -> Self {
-        match address {
-            SocketAddr::V4(_) => Self::V4,
-            SocketAddr::V6(_) => Self::V6,
-        }
-    }
-}

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::address::Family;
+use causeway_stun::attributes::{AddressFamily, Lifetime};
+
+use crate::address::ListenerId;
 
 /// The settings of a relay.
 #[derive(Clone, Debug)]
@@ -27,11 +29,14 @@ pub struct RelayConfig {
     pub limits: Limits,
     /// Whether peers on loopback addresses are allowed. Only for tests.
     pub loopback_peers: LoopbackPeers,
+    /// Further addresses that are never peers: this host's other interfaces, Redis. Our own relayed addresses among
+    /// them stay reachable, as everywhere.
+    pub denied_peers: Vec<IpAddr>,
 }
 
 impl RelayConfig {
-    /// Bytes of the longest realm. RFC 8489 §14.9 allows 763; a shorter one keeps answers to strangers small.
-    pub const MAX_REALM_LENGTH: usize = 128;
+    /// Bytes of the longest realm. RFC 8489 §14.9 allows 127 characters.
+    pub const MAX_REALM_LENGTH: usize = 127;
 
     /// The defaults, for a realm and listeners.
     #[must_use]
@@ -46,8 +51,52 @@ impl RelayConfig {
             revocation_lifetime: Duration::from_secs(24 * 3600),
             limits: Limits::default(),
             loopback_peers: LoopbackPeers::Refused,
+            denied_peers: Vec::new(),
         }
     }
+
+    /// Whether a relay can run with this.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.realm.is_empty() || self.realm.len() > Self::MAX_REALM_LENGTH {
+            return Err(ConfigError::Realm);
+        }
+        if self.relay_ports.is_empty() || *self.relay_ports.start() == 0 {
+            return Err(ConfigError::RelayPorts);
+        }
+        if self.default_lifetime.is_zero() || self.default_lifetime > self.max_lifetime {
+            return Err(ConfigError::Lifetimes);
+        }
+        Ok(())
+    }
+}
+
+impl RelayConfig {
+    pub(crate) fn listener(&self, ListenerId(index): ListenerId) -> Option<&Listener> {
+        self.listeners.get(usize::from(index))
+    }
+
+    /// RFC 8656 §7.2, §8.2: what was asked for, but no less than the default and no more than the longest.
+    pub(crate) fn granted_lifetime(&self, asked: Option<Lifetime>) -> Duration {
+        let asked = asked.map_or(Duration::ZERO, |lifetime| Duration::from_secs(lifetime.seconds.into()));
+        asked.clamp(self.default_lifetime, self.max_lifetime)
+    }
+}
+
+/// Why a relay cannot run with its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Empty, or too long for REALM.
+    #[error("the realm must have 1 to {} bytes", RelayConfig::MAX_REALM_LENGTH)]
+    Realm,
+    /// An empty range, or one that begins at 0.
+    #[error("the range of relay ports must not be empty and must not begin at 0")]
+    RelayPorts,
+    /// The default lifetime is zero or above the longest.
+    #[error("the default lifetime must be above zero and not above the longest lifetime")]
+    Lifetimes,
 }
 
 /// One address that clients reach, and where what they allocate is bound.
@@ -66,10 +115,10 @@ pub struct Listener {
 impl Listener {
     /// The local IP on which an address of this family is bound. A mapping to an external address, for relays behind
     /// a NAT, belongs beside this function and into the answer's XOR-RELAYED-ADDRESS.
-    pub(crate) fn relay_ip(&self, family: Family) -> Option<IpAddr> {
+    pub(crate) fn relay_ip(&self, family: AddressFamily) -> Option<IpAddr> {
         match family {
-            Family::V4 => self.relay_v4.map(IpAddr::V4),
-            Family::V6 => self.relay_v6.map(IpAddr::V6),
+            AddressFamily::Ipv4 => self.relay_v4.map(IpAddr::V4),
+            AddressFamily::Ipv6 => self.relay_v6.map(IpAddr::V6),
         }
     }
 }
@@ -97,6 +146,13 @@ pub struct Limits {
     pub pending_binds: usize,
     /// Ports reserved with EVEN-PORT and not used yet, then 508. Default: 256, a guess.
     pub reservations: usize,
+}
+
+impl Limits {
+    /// Byte budgets that are remembered: those of the allocations alive, and as many of the past again.
+    pub(crate) const fn budgets(&self) -> usize {
+        self.allocations.saturating_mul(2)
+    }
 }
 
 impl Default for Limits {

@@ -21,6 +21,8 @@ pub enum Event {
         subject: Subject,
         /// Until when the credential is good; `None`: for good.
         expires: Option<UnixSeconds>,
+        /// Bytes per second, each way, that the credential allows; whoever shapes traffic holds it to that.
+        bytes_per_second: Option<u64>,
     },
     /// An allocation of a room's credential moved data; about once a second while it does.
     Usage {

@@ -1,0 +1,137 @@
+//! One allocation: a client's relayed addresses, under whose credential, and who may reach them.
+
+use std::time::Duration;
+
+use causeway_protocol::{Moment, Now, UnixSeconds};
+use causeway_stun::attributes::AddressFamily;
+use causeway_stun::{IntegrityKey, TransactionId};
+
+use crate::address::{ClientAddr, RelayPort};
+use crate::auth::check::{Authenticated, KnownCredential};
+use crate::auth::credentials::Grant;
+use crate::budget::BudgetNumber;
+use crate::channels::Channels;
+use crate::event::{AllocationId, Usage};
+use crate::permissions::Permissions;
+
+/// How long an allocation may outlive its credential: what a Refresh sent just before the end still brings, and
+/// enough that a client near the end is not made to refresh every second.
+pub(crate) const EXPIRY_GRACE: Duration = Duration::from_secs(60);
+
+/// The state of RFC 8656 §6.
+#[derive(Debug)]
+pub(crate) struct Allocation {
+    pub(crate) id: AllocationId,
+    pub(crate) client: ClientAddr,
+    pub(crate) username: Box<str>,
+    pub(crate) key: IntegrityKey,
+    pub(crate) grant: Grant,
+    pub(crate) relayed: Relayed,
+    pub(crate) permissions: Permissions,
+    pub(crate) channels: Channels,
+    pub(crate) usage: Usage,
+    pub(crate) budget: Option<BudgetNumber>,
+    /// Whether the allocation is on the list of those whose usage is to be reported.
+    pub(crate) changed: bool,
+    /// The transaction that created it and what was answered, for when the answer is lost (RFC 8656 §7.2).
+    pub(crate) created_by: TransactionId,
+    pub(crate) answer: Box<[u8]>,
+}
+
+/// One relayed address, or one of each family, each with its own time to expiry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Relayed {
+    v4: Option<RelayedAddress>,
+    v6: Option<RelayedAddress>,
+}
+
+/// A relayed address and when it expires.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RelayedAddress {
+    pub(crate) port: RelayPort,
+    pub(crate) expires: Moment,
+}
+
+impl Relayed {
+    pub(crate) const fn of(&self, family: AddressFamily) -> Option<&RelayedAddress> {
+        match family {
+            AddressFamily::Ipv4 => self.v4.as_ref(),
+            AddressFamily::Ipv6 => self.v6.as_ref(),
+        }
+    }
+
+    pub(crate) const fn of_mut(&mut self, family: AddressFamily) -> &mut Option<RelayedAddress> {
+        match family {
+            AddressFamily::Ipv4 => &mut self.v4,
+            AddressFamily::Ipv6 => &mut self.v6,
+        }
+    }
+
+    pub(crate) fn insert(&mut self, port: RelayPort, expires: Moment) {
+        *self.of_mut(AddressFamily::of(port.address.ip())) = Some(RelayedAddress { port, expires });
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &RelayedAddress> {
+        self.v4.iter().chain(&self.v6)
+    }
+
+    /// The families there are, IPv4 first.
+    pub(crate) fn families(&self) -> impl Iterator<Item = AddressFamily> + use<> {
+        let v4 = self.v4.is_some().then_some(AddressFamily::Ipv4);
+        v4.into_iter().chain(self.v6.is_some().then_some(AddressFamily::Ipv6))
+    }
+
+    /// When the first of the addresses expires; `None`: none is left.
+    pub(crate) fn next_expiry(&self) -> Option<Moment> {
+        self.iter().map(|address| address.expires).min()
+    }
+
+    /// Whether an address is left that has not expired.
+    pub(crate) fn is_alive(&self, now: Moment) -> bool {
+        self.iter().any(|address| now < address.expires)
+    }
+}
+
+impl Allocation {
+    pub(crate) fn new(
+        id: AllocationId,
+        client: ClientAddr,
+        sender: Authenticated,
+        relayed: Relayed,
+        created_by: TransactionId,
+    ) -> Self {
+        Self {
+            id,
+            client,
+            username: sender.username,
+            key: sender.key,
+            grant: sender.grant,
+            relayed,
+            permissions: Permissions::default(),
+            channels: Channels::default(),
+            usage: Usage::default(),
+            budget: None,
+            changed: false,
+            created_by,
+            answer: Box::default(),
+        }
+    }
+
+    pub(crate) fn credential(&self) -> KnownCredential<'_> {
+        KnownCredential { username: &self.username, key: &self.key, grant: &self.grant }
+    }
+}
+
+/// How long an allocation lives from `now`, of what was granted: never beyond its credential and [`EXPIRY_GRACE`].
+pub(crate) fn capped_lifetime(
+    granted: Duration,
+    credential_expires: Option<UnixSeconds>,
+    now: Now,
+) -> Duration {
+    match credential_expires {
+        Some(expires) => {
+            granted.min(Duration::from_secs(expires.since(now.unix)).saturating_add(EXPIRY_GRACE))
+        }
+        None => granted,
+    }
+}

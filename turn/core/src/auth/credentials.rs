@@ -1,0 +1,228 @@
+//! The three kinds of credentials: signed JWTs of rooms, `expiry:user` with a shared secret, and static users.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use causeway_protocol::UnixSeconds;
+use causeway_protocol::ids::TokenId;
+use causeway_protocol::token::{PeerPolicy, TurnClaims, TurnVerifier};
+use causeway_stun::IntegrityKey;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+
+use crate::event::Subject;
+
+/// What a relay accepts. A username is tried, in this order, as a room's JWT, as a REST username and as a static user,
+/// each only if it has the form.
+pub struct Credentials {
+    /// Checks the JWTs that rooms issue; `None`: there are no rooms.
+    pub rooms: Option<TurnVerifier>,
+    /// Secrets shared with web services that issue `expiry:user` credentials (draft-uberti-behave-turn-rest). All are
+    /// tried, so that they can rotate.
+    pub rest_secrets: Vec<RestSecret>,
+    /// Users that never expire.
+    pub users: Vec<StaticUser>,
+}
+
+impl Credentials {
+    /// Accepts nobody; a start to fill in.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { rooms: None, rest_secrets: Vec::new(), users: Vec::new() }
+    }
+}
+
+/// A secret shared with a web service. `Debug` does not show it.
+#[derive(Clone)]
+pub struct RestSecret(String);
+
+impl RestSecret {
+    /// Takes the secret as it is configured at the other side, byte by byte.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+}
+
+impl fmt::Debug for RestSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RestSecret(…)")
+    }
+}
+
+/// A user of the configuration. `Debug` does not show the password.
+#[derive(Clone)]
+pub struct StaticUser {
+    /// The username.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for StaticUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaticUser").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What a genuine credential permits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) subject: Subject,
+    pub(crate) jti: Option<TokenId>,
+    pub(crate) expires: Option<UnixSeconds>,
+    /// Allocations at a time; `None`: as many as [`Limits`](crate::Limits) says.
+    pub(crate) allocations: Option<u32>,
+    /// Bytes of payload in total, both ways.
+    pub(crate) bytes: Option<u64>,
+    /// Bytes per second of one allocation, each way. Reported with the allocation; nothing here slows it down to it.
+    pub(crate) bytes_per_second: Option<u64>,
+    pub(crate) peers: PeerPolicy,
+}
+
+impl Grant {
+    fn plain(subject: Subject, expires: Option<UnixSeconds>) -> Self {
+        Self {
+            subject,
+            jti: None,
+            expires,
+            allocations: None,
+            bytes: None,
+            bytes_per_second: None,
+            peers: PeerPolicy::Public,
+        }
+    }
+
+    fn of_room(claims: TurnClaims) -> Self {
+        Self {
+            subject: Subject::RoomPeer { room: claims.room, peer: claims.sub },
+            jti: Some(claims.jti),
+            expires: Some(claims.exp),
+            allocations: claims.allocs,
+            bytes: claims.bytes,
+            bytes_per_second: claims.bps,
+            peers: claims.peers,
+        }
+    }
+
+    pub(crate) fn is_expired(&self, now: UnixSeconds) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+    }
+}
+
+/// No credential of ours has this username and sealed this message. Strangers are told no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unauthenticated;
+
+/// Credentials with every key derived that can be derived beforehand.
+pub(crate) struct Keyring {
+    realm: String,
+    rooms: Option<TurnVerifier>,
+    rest: Vec<Hmac<Sha1>>,
+    users: HashMap<Box<str>, IntegrityKey, foldhash::fast::FixedState>,
+}
+
+impl Keyring {
+    pub(crate) fn new(credentials: Credentials, realm: &str, hasher: foldhash::fast::FixedState) -> Self {
+        let mut users = HashMap::with_hasher(hasher);
+        for StaticUser { name, password } in credentials.users {
+            let key = IntegrityKey::long_term_md5(&name, realm, &password);
+            users.insert(name.into_boxed_str(), key);
+        }
+        let keyed = |secret: &RestSecret| {
+            Hmac::new_from_slice(secret.0.as_bytes()).expect("HMAC takes keys of every length (RFC 2104 §2)")
+        };
+        Self {
+            realm: realm.to_owned(),
+            rooms: credentials.rooms,
+            rest: credentials.rest_secrets.iter().map(keyed).collect(),
+            users,
+        }
+    }
+
+    /// The key and the grant of the credential with this username under whose key the request is sealed; `sealed_with`
+    /// says whether a key is that one.
+    pub(crate) fn find(
+        &self,
+        username: &str,
+        now: UnixSeconds,
+        sealed_with: impl Fn(&IntegrityKey) -> bool,
+    ) -> Result<(IntegrityKey, Grant), Unauthenticated> {
+        if let Some(verifier) = self.rooms.as_ref().filter(|_| looks_like_jwt(username))
+            && let Ok(claims) = verifier.check(username, now)
+        {
+            let key = self.key(username, &verifier.password(username));
+            return if sealed_with(&key) { Ok((key, Grant::of_room(claims))) } else { Err(Unauthenticated) };
+        }
+        if let Some((expires, user)) = rest_username(username)
+            && now < expires
+        {
+            for secret in &self.rest {
+                let mut mac = secret.clone();
+                mac.update(username.as_bytes());
+                let password = STANDARD.encode(mac.finalize().into_bytes());
+                let key = self.key(username, &password);
+                if sealed_with(&key) {
+                    return Ok((key, Grant::plain(Subject::Rest(user.into()), Some(expires))));
+                }
+            }
+        }
+        match self.users.get(username) {
+            Some(key) if sealed_with(key) => {
+                Ok((key.clone(), Grant::plain(Subject::Static(username.into()), None)))
+            }
+            Some(_) | None => Err(Unauthenticated),
+        }
+    }
+
+    fn key(&self, username: &str, password: &str) -> IntegrityKey {
+        IntegrityKey::long_term_md5(username, &self.realm, password)
+    }
+}
+
+/// RFC 7515 §3.1: three parts with dots between them.
+fn looks_like_jwt(username: &str) -> bool {
+    username.bytes().filter(|byte| *byte == b'.').count() == 2
+}
+
+/// Expiry and user of `expiry:user`, or of an expiry alone, which is its own user.
+fn rest_username(username: &str) -> Option<(UnixSeconds, &str)> {
+    let (expiry, user) = username.split_once(':').unwrap_or((username, username));
+    if expiry.is_empty() || !expiry.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((UnixSeconds(expiry.parse().ok()?), user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_with_or_without_a_user_is_a_rest_username() {
+        for (username, parsed) in [
+            ("1800000000:alice", Some((1_800_000_000, "alice"))),
+            ("1800000000", Some((1_800_000_000, "1800000000"))),
+            ("1800000000:", Some((1_800_000_000, ""))),
+            ("1800000000:a:b", Some((1_800_000_000, "a:b"))),
+            ("alice", None),
+            ("alice:1800000000", None),
+            ("+1800000000:alice", None),
+            (":alice", None),
+            ("", None),
+            ("99999999999999999999999:alice", None),
+        ] {
+            let parsed = parsed.map(|(expiry, user)| (UnixSeconds(expiry), user));
+            assert_eq!(rest_username(username), parsed, "{username:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_show_themselves() {
+        assert_eq!(format!("{:?}", RestSecret::new("hush")), "RestSecret(…)");
+        let user = StaticUser { name: "alice".to_owned(), password: "hush".to_owned() };
+        assert!(!format!("{user:?}").contains("hush"));
+    }
+}

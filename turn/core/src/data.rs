@@ -1,0 +1,290 @@
+//! The way of the data, four of them: ChannelData and Send indications from clients, and the same to clients.
+//!
+//! Nothing here touches the heap, as tests/no_allocation.rs proves.
+
+use causeway_protocol::{Moment, Now};
+use causeway_stun::attributes::{AddressFamily, DontFragment, XorPeerAddress};
+use causeway_stun::{
+    Attribute, AttributeType, ChannelData, Class, EncodeError, Message, MessageWriter, Method, TransactionId,
+};
+
+use crate::address::{ClientAddr, PeerAddr, RelayPort};
+use crate::allocation::Allocation;
+use crate::channels::Bound;
+use crate::dropped::DropReason;
+use crate::event::{EndReason, Subject};
+use crate::permissions::Permitted;
+use crate::policy::{Forbidden, Policy};
+use crate::ports::PortUse;
+use crate::relay::{Holder, Relay};
+use crate::verdict::{Header, Payload, Verdict};
+
+/// Which way a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    ToPeer,
+    ToClient,
+}
+
+impl Relay {
+    /// RFC 8656 §12.6.
+    pub(crate) fn on_channel_data(
+        &mut self,
+        now: Now,
+        from: ClientAddr,
+        datagram: &[u8],
+    ) -> Result<Verdict, DropReason> {
+        let ChannelData { number: channel, data } =
+            ChannelData::decode(datagram).map_err(|_malformed| DropReason::MalformedChannelData)?;
+        let (number, allocation) = self.client_allocation(from)?;
+        let peer = match allocation.channels.peer(channel, now.moment) {
+            Bound::Yes(peer) => peer,
+            Bound::Expired => return Err(DropReason::ChannelExpired),
+            Bound::No => return Err(DropReason::NoChannel),
+        };
+        let on = towards_peer(allocation, &self.policy, peer, now.moment)?;
+        self.account(number, Direction::ToPeer, data.len(), now)?;
+        // RFC 8656 §14: only a Send indication can ask for the DF bit.
+        Ok(Verdict::ToPeer { on, to: peer, payload: Payload::within(datagram, data), dont_fragment: false })
+    }
+
+    /// RFC 8656 §11.2.
+    pub(crate) fn on_send(
+        &mut self,
+        now: Now,
+        from: ClientAddr,
+        message: &Message<'_>,
+    ) -> Result<Verdict, DropReason> {
+        let (number, allocation) = self.client_allocation(from)?;
+        let SendIndication { peer, data, dont_fragment } = SendIndication::of(message)?;
+        let on = towards_peer(allocation, &self.policy, peer, now.moment)?;
+        self.account(number, Direction::ToPeer, data.len(), now)?;
+        // RFC 8656 §13: where addresses are translated to or from IPv6, DONT-FRAGMENT is ignored.
+        let dont_fragment = dont_fragment && from.source.is_ipv4() && peer.socket().is_ipv4();
+        let payload = Payload::within(message.as_bytes(), data);
+        Ok(Verdict::ToPeer { on, to: peer, payload, dont_fragment })
+    }
+
+    /// RFC 8656 §11.3 and §12.7.
+    pub(crate) fn on_peer_data(
+        &mut self,
+        now: Now,
+        on: RelayPort,
+        from: PeerAddr,
+        datagram: &[u8],
+    ) -> Result<Verdict, DropReason> {
+        let Some(PortUse::Allocated(number)) = self.ports.usage(on) else {
+            return Err(DropReason::UnknownRelayPort);
+        };
+        let allocation = self.allocations.get(number).ok_or(DropReason::UnknownRelayPort)?;
+        towards_peer(allocation, &self.policy, from, now.moment)?;
+        let to = allocation.client;
+        let length = u16::try_from(datagram.len()).map_err(|_too_long| DropReason::TooLong)?;
+        let (header, padding) = match allocation.channels.number(from, now.moment) {
+            // Over UDP a ChannelData message needs no padding (RFC 8656 §12.5).
+            Some(channel) => (Header::channel_data(ChannelData::header(channel, length)), 0),
+            None => data_indication(self.indications.next(), from, length).ok_or(DropReason::TooLong)?,
+        };
+        self.account(number, Direction::ToClient, datagram.len(), now)?;
+        Ok(Verdict::ToClient { to, header, payload: Payload::within(datagram, datagram), padding })
+    }
+
+    fn client_allocation(&self, from: ClientAddr) -> Result<(u32, &Allocation), DropReason> {
+        match self.by_client.get(&from) {
+            Some(Holder::Allocation(number)) => {
+                let allocation = self.allocations.get(*number).ok_or(DropReason::NoAllocation)?;
+                Ok((*number, allocation))
+            }
+            Some(Holder::Pending(_)) | None => Err(DropReason::NoAllocation),
+        }
+    }
+
+    /// Counts application data; the one that exceeds the credential's budget ends the allocation.
+    fn account(
+        &mut self,
+        number: u32,
+        direction: Direction,
+        payload_length: usize,
+        now: Now,
+    ) -> Result<(), DropReason> {
+        let allocation = self.allocations.get_mut(number).ok_or(DropReason::NoAllocation)?;
+        if let Some(budget) = allocation.budget
+            && !self.budgets.spend(budget, payload_length)
+        {
+            self.end(number, EndReason::BudgetSpent);
+            return Err(DropReason::BudgetSpent);
+        }
+        match direction {
+            Direction::ToPeer => {
+                allocation.usage.sent.count(payload_length);
+                self.counters.relayed.sent.count(payload_length);
+            }
+            Direction::ToClient => {
+                allocation.usage.received.count(payload_length);
+                self.counters.relayed.received.count(payload_length);
+            }
+        }
+        match allocation.grant.subject {
+            Subject::RoomPeer { .. } if !allocation.changed => {
+                allocation.changed = true;
+                self.reports.note(number, now.moment);
+            }
+            Subject::RoomPeer { .. } | Subject::Rest(_) | Subject::Static(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The relayed address between an allocation and a peer, if data may pass: the address lives, there is a permission
+/// (RFC 8656 §9), and the policy has nothing against this very port.
+fn towards_peer(
+    allocation: &Allocation,
+    policy: &Policy,
+    peer: PeerAddr,
+    now: Moment,
+) -> Result<RelayPort, DropReason> {
+    let ip = peer.socket().ip();
+    let relayed = allocation.relayed.of(AddressFamily::of(ip)).ok_or(DropReason::PeerFamily)?;
+    if now >= relayed.expires {
+        return Err(DropReason::AllocationExpired);
+    }
+    let reach = match allocation.permissions.permitted(ip, now) {
+        Permitted::Yes(reach) => reach,
+        Permitted::Expired => return Err(DropReason::PermissionExpired),
+        Permitted::No => return Err(DropReason::NoPermission),
+    };
+    match policy.passage(reach, peer) {
+        Ok(()) => Ok(relayed.port),
+        Err(Forbidden::NotALiveRelay) => Err(DropReason::NotALiveRelay),
+        Err(
+            Forbidden::SpecialPurpose
+            | Forbidden::OwnHost
+            | Forbidden::OutsideRoom
+            | Forbidden::PortZero
+            | Forbidden::OwnListener,
+        ) => Err(DropReason::ForbiddenPeer),
+    }
+}
+
+/// What a Send indication says.
+struct SendIndication<'a> {
+    peer: PeerAddr,
+    data: &'a [u8],
+    dont_fragment: bool,
+}
+
+impl<'a> SendIndication<'a> {
+    /// One pass over the attributes; the first of a kind counts (RFC 8489 §14).
+    fn of(message: &Message<'a>) -> Result<Self, DropReason> {
+        let mut peer = None;
+        let mut data = None;
+        let mut dont_fragment = false;
+        for attribute in message.attributes() {
+            match attribute.kind {
+                AttributeType::XOR_PEER_ADDRESS if peer.is_none() => {
+                    let XorPeerAddress(address) =
+                        XorPeerAddress::decode(attribute.value, &message.transaction_id())
+                            .map_err(|_malformed| DropReason::MalformedIndication)?;
+                    peer = Some(PeerAddr::new(address));
+                }
+                AttributeType::DATA if data.is_none() => data = Some(attribute.value),
+                AttributeType::DONT_FRAGMENT => {
+                    let DontFragment = DontFragment::decode(attribute.value, &message.transaction_id())
+                        .map_err(|_malformed| DropReason::MalformedIndication)?;
+                    dont_fragment = true;
+                }
+                AttributeType::XOR_PEER_ADDRESS
+                | AttributeType::DATA
+                | AttributeType::MESSAGE_INTEGRITY
+                | AttributeType::MESSAGE_INTEGRITY_SHA256 => {}
+                unknown if unknown.is_comprehension_required() => return Err(DropReason::UnknownAttribute),
+                AttributeType(_) => {}
+            }
+        }
+        match (peer, data) {
+            (Some(peer), Some(data)) => Ok(Self { peer, data, dont_fragment }),
+            (None, _) | (_, None) => Err(DropReason::MalformedIndication),
+        }
+    }
+}
+
+/// Transaction ids for our indications. RFC 8489 §5 wants them random so that answers cannot be forged; indications
+/// have no answers, so being different from each other is enough.
+#[derive(Debug)]
+pub(crate) struct IndicationIds {
+    prefix: [u8; 4],
+    counter: u64,
+}
+
+impl IndicationIds {
+    pub(crate) const fn new(prefix: [u8; 4], counter: u64) -> Self {
+        Self { prefix, counter }
+    }
+
+    fn next(&mut self) -> TransactionId {
+        self.counter = self.counter.wrapping_add(1);
+        let [p0, p1, p2, p3] = self.prefix;
+        let [c0, c1, c2, c3, c4, c5, c6, c7] = self.counter.to_be_bytes();
+        TransactionId([p0, p1, p2, p3, c0, c1, c2, c3, c4, c5, c6, c7])
+    }
+}
+
+/// A Data indication up to its payload, and the bytes of padding behind that; `None`: too long for its length field.
+///
+/// ```text
+/// | header (20) | XOR-PEER-ADDRESS (12 or 24) | DATA (4) | … payload … | padding (0 to 3) |
+/// ```
+fn data_indication(id: TransactionId, from: PeerAddr, payload_length: u16) -> Option<(Header, u8)> {
+    let mut buffer = [0; Header::CAPACITY];
+    let written = address_part(&mut buffer, id, from)
+        .expect("Header::CAPACITY holds a header and the longest XOR-PEER-ADDRESS");
+    let padding = ChannelData::stream_padding(payload_length);
+    let attributes = written.checked_sub(causeway_stun::HEADER_LENGTH)?.checked_add(4)?;
+    let body = attributes.checked_add(usize::from(payload_length))?.checked_add(padding)?;
+    let [l0, l1] = u16::try_from(body).ok()?.to_be_bytes();
+    let [_, _, b2, b3, ..] = &mut buffer;
+    [*b2, *b3] = [l0, l1];
+    let mut header = Header::EMPTY;
+    header.extend(buffer.get(..written)?);
+    header.extend(&AttributeType::DATA.0.to_be_bytes());
+    header.extend(&payload_length.to_be_bytes());
+    Some((header, u8::try_from(padding).ok()?))
+}
+
+fn address_part(buffer: &mut [u8], id: TransactionId, from: PeerAddr) -> Result<usize, EncodeError> {
+    let mut writer = MessageWriter::new(buffer, Class::Indication, Method::Data, id)?;
+    writer.put(&XorPeerAddress(from.socket()))?;
+    Ok(writer.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_stun::attributes::Data;
+
+    use super::*;
+
+    #[test]
+    fn a_data_indication_with_its_payload_is_a_message() {
+        for address in ["192.0.2.1:5000", "[2001:db8::1]:5000"] {
+            for length in 0..9 {
+                let payload = &[0xAA; 9][..length];
+                let from = PeerAddr::new(address.parse().unwrap());
+                let id = TransactionId([7; 12]);
+                let (header, padding) = data_indication(id, from, u16::try_from(length).unwrap()).unwrap();
+                let bytes = [header.as_bytes(), payload, &vec![0; usize::from(padding)]].concat();
+                let message = Message::decode(&bytes).unwrap();
+                assert_eq!((message.class(), message.method()), (Class::Indication, Method::Data));
+                assert_eq!(message.get::<XorPeerAddress>(), Ok(Some(XorPeerAddress(from.socket()))));
+                assert_eq!(message.get::<Data<'_>>(), Ok(Some(Data(payload))));
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_that_the_length_field_cannot_say_is_refused() {
+        let from = PeerAddr::new("192.0.2.1:5000".parse().unwrap());
+        let longest = u16::MAX - 3 - 16;
+        assert!(data_indication(TransactionId([0; 12]), from, longest).is_some());
+        assert!(data_indication(TransactionId([0; 12]), from, longest + 1).is_none());
+    }
+}

@@ -1,0 +1,248 @@
+//! Whom a client may reach through its relayed address.
+//!
+//! A permission compares IPs and ignores ports (RFC 8656 §9), so what depends on the port is asked again for every
+//! datagram: on our own hosts only live relayed addresses are peers, so no service of ours can be reached and no loop
+//! through our own listener is possible.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use causeway_protocol::token::PeerPolicy;
+
+use crate::address::PeerAddr;
+use crate::config::{LoopbackPeers, RelayConfig};
+use crate::own::{OwnIp, OwnRelays};
+use crate::special_purpose::{embedded_v4, is_special};
+
+/// What a permission for an IP is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Every port.
+    Everything,
+    /// Only ports that are live relayed addresses of this process.
+    LiveRelays(OwnIp),
+    /// A loopback address in a test: every port except our own listeners.
+    Loopback,
+}
+
+/// Why an IP is no peer; all of them are answered 403.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forbidden {
+    /// Not the public Internet.
+    SpecialPurpose,
+    /// One of our own addresses, open or in disguise.
+    OwnHost,
+    /// The credential is for its room only, and the address is not known to belong to it.
+    OutsideRoom,
+    /// Port 0 is no transport address.
+    PortZero,
+    /// Our own listener.
+    OwnListener,
+    /// Ours, and no live relayed address.
+    NotALiveRelay,
+}
+
+/// The rules of one relay.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    own: Arc<OwnRelays>,
+    listeners: Box<[SocketAddr]>,
+    denied: Box<[IpAddr]>,
+    loopback: LoopbackPeers,
+}
+
+impl Policy {
+    pub(crate) fn new(config: &RelayConfig, own: Arc<OwnRelays>) -> Self {
+        let listeners: Box<[SocketAddr]> = config.listeners.iter().map(|listener| listener.address).collect();
+        let denied =
+            listeners.iter().map(SocketAddr::ip).chain(config.denied_peers.iter().copied()).collect();
+        Self { own, listeners, denied, loopback: config.loopback_peers }
+    }
+
+    /// Whether a credential with this claim gets a permission for this IP.
+    pub(crate) fn permission(&self, ip: IpAddr, claim: PeerPolicy) -> Result<Reach, Forbidden> {
+        match claim {
+            // Which other addresses belong to a room is told by signaling; what is known here are our own relays.
+            PeerPolicy::Room => self.own.find(ip).map(Reach::LiveRelays).ok_or(Forbidden::OutsideRoom),
+            PeerPolicy::Public => self.public(ip),
+        }
+    }
+
+    fn public(&self, ip: IpAddr) -> Result<Reach, Forbidden> {
+        if self.loopback == LoopbackPeers::AllowedForTests && ip.is_loopback() {
+            return Ok(Reach::Loopback);
+        }
+        // A relay on a private network still relays between its own clients (coturn's issue 584).
+        if let Some(own) = self.own.find(ip) {
+            return Ok(Reach::LiveRelays(own));
+        }
+        let disguised = match ip {
+            IpAddr::V4(_) => [None, None],
+            IpAddr::V6(v6) => embedded_v4(v6),
+        };
+        let forms = disguised.into_iter().flatten().map(IpAddr::V4);
+        if forms.clone().chain([ip]).any(|form| self.denied.contains(&form))
+            || forms.clone().any(|form| self.own.find(form).is_some())
+        {
+            return Err(Forbidden::OwnHost);
+        }
+        if is_special(ip) {
+            return Err(Forbidden::SpecialPurpose);
+        }
+        Ok(Reach::Everything)
+    }
+
+    /// Whether a datagram may pass to or from this address, for whose IP there is a permission.
+    pub(crate) fn passage(&self, reach: Reach, peer: PeerAddr) -> Result<(), Forbidden> {
+        let address = peer.socket();
+        if address.port() == 0 {
+            return Err(Forbidden::PortZero);
+        }
+        match reach {
+            Reach::Everything => Ok(()),
+            Reach::LiveRelays(own) if self.own.is_live_at(own, address.port()) => Ok(()),
+            Reach::LiveRelays(_) => Err(Forbidden::NotALiveRelay),
+            Reach::Loopback if self.listeners.contains(&address) => Err(Forbidden::OwnListener),
+            Reach::Loopback => Ok(()),
+        }
+    }
+
+    /// Whether a channel may be bound to this address: a relayed address need not be alive yet.
+    pub(crate) fn channel(&self, peer: PeerAddr, claim: PeerPolicy) -> Result<Reach, Forbidden> {
+        let reach = self.permission(peer.socket().ip(), claim)?;
+        if peer.socket().port() == 0 {
+            return Err(Forbidden::PortZero);
+        }
+        if self.listeners.contains(&peer.socket()) {
+            return Err(Forbidden::OwnListener);
+        }
+        Ok(reach)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Listener, Transport};
+
+    #[test]
+    fn the_public_policy_judges_every_address_of_the_regression_list() {
+        let policy = policy(LoopbackPeers::Refused);
+        for (ip, verdict) in [
+            ("8.8.8.8", Ok(Reach::Everything)),
+            ("2a00:1450::1", Ok(Reach::Everything)),
+            // Coturn's and others' list of bypasses (docs of CVE-2020-26262, CVE-2026-27624 and their kin).
+            ("0.0.0.0", Err(Forbidden::SpecialPurpose)),
+            ("::", Err(Forbidden::SpecialPurpose)),
+            ("::1", Err(Forbidden::SpecialPurpose)),
+            ("::ffff:127.0.0.1", Err(Forbidden::SpecialPurpose)),
+            ("::ffff:10.1.2.3", Err(Forbidden::SpecialPurpose)),
+            ("::127.0.0.1", Err(Forbidden::SpecialPurpose)),
+            ("64:ff9b::127.0.0.1", Err(Forbidden::SpecialPurpose)),
+            ("64:ff9b::a9fe:a9fe", Err(Forbidden::SpecialPurpose)),
+            ("2002:7f00:1::", Err(Forbidden::SpecialPurpose)),
+            ("2002:c0a8:101::1", Err(Forbidden::SpecialPurpose)),
+            ("169.254.169.254", Err(Forbidden::SpecialPurpose)),
+            ("fe80::1", Err(Forbidden::SpecialPurpose)),
+            ("fd00::1", Err(Forbidden::SpecialPurpose)),
+            ("fec0::1", Err(Forbidden::SpecialPurpose)),
+            ("224.0.0.251", Err(Forbidden::SpecialPurpose)),
+            ("ff02::1", Err(Forbidden::SpecialPurpose)),
+            ("100.64.0.1", Err(Forbidden::SpecialPurpose)),
+            ("10.0.0.1", Err(Forbidden::SpecialPurpose)),
+            ("172.16.0.1", Err(Forbidden::SpecialPurpose)),
+            ("192.168.0.1", Err(Forbidden::SpecialPurpose)),
+            // Our own: the listener that is no relayed address, and Redis.
+            ("51.0.0.2", Err(Forbidden::OwnHost)),
+            ("::ffff:51.0.0.2", Err(Forbidden::OwnHost)),
+            ("51.0.0.9", Err(Forbidden::OwnHost)),
+            ("64:ff9b::51.0.0.9", Err(Forbidden::OwnHost)),
+            ("2002:3300:9::", Err(Forbidden::OwnHost)),
+            // Our own relayed address, and its disguise.
+            ("51.0.0.1", Ok(Reach::LiveRelays(own_ip()))),
+            ("::ffff:51.0.0.1", Err(Forbidden::OwnHost)),
+        ] {
+            assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Public), verdict, "{ip}");
+        }
+    }
+
+    #[test]
+    fn a_room_credential_reaches_our_relayed_addresses_only() {
+        for loopback in [LoopbackPeers::Refused, LoopbackPeers::AllowedForTests] {
+            let policy = policy(loopback);
+            for (ip, verdict) in [
+                ("51.0.0.1", Ok(Reach::LiveRelays(own_ip()))),
+                ("8.8.8.8", Err(Forbidden::OutsideRoom)),
+                ("127.0.0.1", Err(Forbidden::OutsideRoom)),
+            ] {
+                assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Room), verdict, "{ip}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_test_switch_opens_loopback_as_such_and_nothing_else() {
+        let policy = policy(LoopbackPeers::AllowedForTests);
+        for (ip, verdict) in [
+            ("127.0.0.1", Ok(Reach::Loopback)),
+            ("::1", Ok(Reach::Loopback)),
+            ("::ffff:127.0.0.1", Err(Forbidden::OwnHost)),
+            ("::ffff:127.0.0.2", Err(Forbidden::SpecialPurpose)),
+            ("0.0.0.0", Err(Forbidden::SpecialPurpose)),
+            ("10.0.0.1", Err(Forbidden::SpecialPurpose)),
+        ] {
+            assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Public), verdict, "{ip}");
+        }
+        let listener = PeerAddr::new("127.0.0.1:3478".parse().unwrap());
+        assert_eq!(policy.passage(Reach::Loopback, listener), Err(Forbidden::OwnListener));
+        assert_eq!(policy.channel(listener, PeerPolicy::Public), Err(Forbidden::OwnListener));
+    }
+
+    #[test]
+    fn on_our_own_addresses_only_live_relayed_ports_are_peers() {
+        let own = Arc::new(OwnRelays::new(["51.0.0.1".parse().unwrap()]));
+        let policy = Policy::new(&config(LoopbackPeers::Refused), Arc::clone(&own));
+        let relayed = PeerAddr::new("51.0.0.1:50000".parse().unwrap());
+        let reach = Reach::LiveRelays(own_ip());
+        assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+        assert!(own.claim(relayed.socket()));
+        assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+        own.set_live(relayed.socket());
+        assert_eq!(policy.passage(reach, relayed), Ok(()));
+        own.release(relayed.socket());
+        assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+    }
+
+    #[test]
+    fn port_zero_is_nobodys() {
+        let nowhere = PeerAddr::new("8.8.8.8:0".parse().unwrap());
+        let policy = policy(LoopbackPeers::Refused);
+        assert_eq!(policy.passage(Reach::Everything, nowhere), Err(Forbidden::PortZero));
+        assert_eq!(policy.channel(nowhere, PeerPolicy::Public), Err(Forbidden::PortZero));
+    }
+
+    fn own_ip() -> OwnIp {
+        OwnRelays::new(["51.0.0.1".parse().unwrap()]).find("51.0.0.1".parse().unwrap()).unwrap()
+    }
+
+    fn policy(loopback: LoopbackPeers) -> Policy {
+        Policy::new(&config(loopback), Arc::new(OwnRelays::new(["51.0.0.1".parse().unwrap()])))
+    }
+
+    fn config(loopback: LoopbackPeers) -> RelayConfig {
+        let listener = |address: &str| Listener {
+            address: address.parse().unwrap(),
+            transport: Transport::Udp,
+            relay_v4: Some("51.0.0.1".parse().unwrap()),
+            relay_v6: None,
+        };
+        let mut listeners = ["51.0.0.1:3478", "51.0.0.2:3478"].map(listener).to_vec();
+        if loopback == LoopbackPeers::AllowedForTests {
+            listeners.push(listener("127.0.0.1:3478"));
+        }
+        let mut config = RelayConfig::new("causeway", listeners);
+        config.denied_peers = vec!["51.0.0.9".parse().unwrap()];
+        config.loopback_peers = loopback;
+        config
+    }
+}

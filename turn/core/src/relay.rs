@@ -1,0 +1,335 @@
+//! The relay: what it holds, and where each input goes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use causeway_protocol::bus::RelayOrder;
+use causeway_protocol::{Moment, Now};
+use causeway_stun::{Class, FingerprintError, Kind, Message, Method, classify};
+use foldhash::fast::FixedState;
+use rand_core::CryptoRng;
+
+use crate::action::{Action, BindError, BindTicket, Control, Reply};
+use crate::address::{ClientAddr, PeerAddr, RelayPort};
+use crate::allocation::Allocation;
+use crate::auth::credentials::{Credentials, Keyring};
+use crate::auth::nonce::{NonceKey, Nonces};
+use crate::budget::{BudgetNumber, Budgets};
+use crate::config::{ConfigError, RelayConfig};
+use crate::counters::{AnswerCode, Counters};
+use crate::data::IndicationIds;
+use crate::dropped::DropReason;
+use crate::event::{EndReason, Event, Subject};
+use crate::own::OwnRelays;
+use crate::policy::Policy;
+use crate::ports::Ports;
+use crate::queue::Queue;
+use crate::reports::Reports;
+use crate::request::Pending;
+use crate::reservation::Reservations;
+use crate::revocation::{self, Revocations};
+use crate::slab::Slab;
+use crate::verdict::Verdict;
+use crate::wheel::Wheel;
+
+/// A TURN relay of one thread.
+///
+/// Give it every datagram with [`Relay::on_client`] and [`Relay::on_peer`], do what the verdict says, then take what
+/// [`Relay::poll_action`] has until it has nothing, and call [`Relay::on_timeout`] when [`Relay::poll_timeout`] says.
+pub struct Relay {
+    pub(crate) config: RelayConfig,
+    pub(crate) policy: Policy,
+    pub(crate) nonces: Nonces,
+    pub(crate) keyring: Keyring,
+    pub(crate) revocations: Revocations,
+    pub(crate) random: Box<dyn CryptoRng + Send>,
+    pub(crate) allocations: Slab<Allocation>,
+    /// Who has a 5-tuple. Only the authenticated come in here.
+    pub(crate) by_client: HashMap<ClientAddr, Holder, FixedState>,
+    pub(crate) pending: HashMap<u64, Pending, FixedState>,
+    pub(crate) next_pending: u64,
+    pub(crate) next_allocation: u64,
+    /// Allocations, pending ones too, by whom they count for.
+    pub(crate) users: HashMap<Subject, u32, FixedState>,
+    pub(crate) ports: Ports,
+    pub(crate) reservations: Reservations,
+    pub(crate) budgets: Budgets,
+    pub(crate) expiry: Wheel,
+    pub(crate) reports: Reports,
+    pub(crate) queue: Queue,
+    pub(crate) counters: Counters,
+    pub(crate) indications: IndicationIds,
+    pub(crate) draining: bool,
+}
+
+/// What a 5-tuple is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// An Allocate request that waits for its port.
+    Pending(u64),
+    /// The allocation under this number.
+    Allocation(u32),
+}
+
+impl Relay {
+    /// A relay without clients. `nonce_key` and `own` are shared by the relays of a process; `random` must be
+    /// unpredictable, since ports and tokens come from it.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the first thing that is wrong with the settings.
+    pub fn new(
+        config: RelayConfig,
+        credentials: Credentials,
+        nonce_key: &NonceKey,
+        own: Arc<OwnRelays>,
+        mut random: impl CryptoRng + Send + 'static,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        let hasher = FixedState::with_seed(random.next_u64());
+        let mut prefix = [0; 4];
+        random.fill_bytes(&mut prefix);
+        Ok(Self {
+            policy: Policy::new(&config, Arc::clone(&own)),
+            nonces: Nonces::new(nonce_key, config.nonce_lifetime),
+            keyring: Keyring::new(credentials, &config.realm, hasher.clone()),
+            revocations: Revocations::new(config.revocation_lifetime, hasher.clone()),
+            indications: IndicationIds::new(prefix, random.next_u64()),
+            random: Box::new(random),
+            allocations: Slab::new(),
+            by_client: HashMap::with_hasher(hasher.clone()),
+            pending: HashMap::with_hasher(hasher.clone()),
+            next_pending: 0,
+            next_allocation: 0,
+            users: HashMap::with_hasher(hasher.clone()),
+            ports: Ports::new(config.relay_ports.clone(), own),
+            reservations: Reservations::new(),
+            budgets: Budgets::new(hasher),
+            expiry: Wheel::new(),
+            reports: Reports::default(),
+            queue: Queue::new(),
+            counters: Counters::default(),
+            draining: false,
+            config,
+        })
+    }
+
+    /// A datagram on a listener.
+    pub fn on_client(&mut self, now: Now, from: ClientAddr, datagram: &[u8]) -> Verdict {
+        let outcome = match classify(datagram) {
+            Kind::ChannelData => self.on_channel_data(now, from, datagram),
+            Kind::Stun => self.on_message(now, from, datagram),
+            Kind::Dtls => Err(DropReason::Dtls),
+            Kind::Other => Err(DropReason::NotStun),
+        };
+        self.conclude(outcome)
+    }
+
+    /// A datagram on a relay socket. Its whole length is application data.
+    pub fn on_peer(&mut self, now: Now, on: RelayPort, from: PeerAddr, datagram: &[u8]) -> Verdict {
+        let outcome = self.on_peer_data(now, on, from, datagram);
+        self.conclude(outcome)
+    }
+
+    /// What became of an [`Action::Bind`]. A ticket that is not outstanding is ignored.
+    pub fn on_bound(&mut self, now: Now, ticket: BindTicket, result: Result<(), BindError>) {
+        self.on_ticket(now, ticket, result);
+    }
+
+    /// An order from outside the data path.
+    pub fn on_control(&mut self, now: Now, control: Control) {
+        match control {
+            Control::Revoke(order) => self.revoke(now, order),
+            Control::Drain => self.draining = true,
+            Control::Limits(limits) => self.config.limits = limits,
+        }
+    }
+
+    /// Time has passed: frees what has expired, reports what has changed. Calling it late does no harm, since expiry
+    /// is checked on use as well.
+    pub fn on_timeout(&mut self, now: Now) {
+        while let Some(number) = self.expiry.pop_due(now.moment) {
+            self.reap(number, now.moment, EndReason::Expired);
+        }
+        while let Some(port) = self.reservations.pop_expired(now.moment) {
+            self.unbind(port);
+        }
+        while let Some(number) = self.reports.pop_due(now.moment) {
+            self.report_usage(number);
+        }
+    }
+
+    /// The next thing for the shell to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.queue.pop()
+    }
+
+    /// When to call [`Relay::on_timeout`] next; `None`: nothing is waited for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        [self.expiry.next(), self.reservations.next_expiry(), self.reports.due()].into_iter().flatten().min()
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// RFC 8489 §6.3: what is no message, or has a wrong FINGERPRINT, is silently discarded.
+    fn on_message(&mut self, now: Now, from: ClientAddr, datagram: &[u8]) -> Result<Verdict, DropReason> {
+        let message = Message::decode(datagram).map_err(|_not_a_message| DropReason::MalformedMessage)?;
+        if message.fingerprint() == Err(FingerprintError::Mismatch) {
+            return Err(DropReason::WrongFingerprint);
+        }
+        match (message.class(), message.method()) {
+            (Class::Request, _) => self.on_request(now, from, message),
+            (Class::Indication, Method::Send) => self.on_send(now, from, &message),
+            // RFC 8489 §6.3.2: a keepalive; there is nothing to do.
+            (Class::Indication, Method::Binding) => Ok(Verdict::Handled),
+            (
+                Class::Indication,
+                Method::Allocate
+                | Method::Refresh
+                | Method::Data
+                | Method::CreatePermission
+                | Method::ChannelBind
+                | Method::Connect
+                | Method::ConnectionBind
+                | Method::ConnectionAttempt,
+            ) => Err(DropReason::UnexpectedMethod),
+            (Class::Success | Class::Error, _) => Err(DropReason::UnexpectedAnswer),
+        }
+    }
+
+    fn conclude(&mut self, outcome: Result<Verdict, DropReason>) -> Verdict {
+        outcome.unwrap_or_else(|reason| {
+            self.counters.count_drop(reason);
+            Verdict::Dropped(reason)
+        })
+    }
+
+    /// Counts what was dropped while no datagram was at hand to give a verdict on.
+    pub(crate) fn settle(&mut self, outcome: Result<(), DropReason>) {
+        if let Err(reason) = outcome {
+            self.counters.count_drop(reason);
+        }
+    }
+
+    /// Queues an answer.
+    pub(crate) fn answer(
+        &mut self,
+        to: ClientAddr,
+        reply: Reply,
+        code: AnswerCode,
+    ) -> Result<(), DropReason> {
+        self.queue.reply(to, reply).map_err(|_full| DropReason::ReplyQueueFull)?;
+        self.counters.count_answer(code);
+        Ok(())
+    }
+
+    /// What a 5-tuple is used for; an allocation that has expired is ended on the way.
+    pub(crate) fn holder(&mut self, client: ClientAddr, now: Now) -> Option<Holder> {
+        let holder = *self.by_client.get(&client)?;
+        match holder {
+            Holder::Pending(_) => Some(holder),
+            Holder::Allocation(number) => {
+                self.reap(number, now.moment, EndReason::Expired);
+                self.allocations.get(number).map(|_| holder)
+            }
+        }
+    }
+
+    /// Frees the relayed addresses of an allocation whose time is over, with all that depends on them, and the
+    /// allocation with the last one.
+    pub(crate) fn reap(&mut self, number: u32, now: Moment, reason: EndReason) {
+        let Some(allocation) = self.allocations.get_mut(number) else { return };
+        if !allocation.relayed.is_alive(now) {
+            self.end(number, reason);
+            return;
+        }
+        let mut expired = [None, None];
+        for (family, expired) in allocation.relayed.families().zip(&mut expired) {
+            let held = allocation.relayed.of_mut(family);
+            if held.is_some_and(|address| address.expires <= now) {
+                *expired = held.take();
+                allocation.permissions.forget(family);
+                allocation.channels.forget(family);
+            }
+        }
+        if let Some(next) = allocation.relayed.next_expiry() {
+            self.expiry.arm(number, next);
+        }
+        for address in expired.into_iter().flatten() {
+            self.unbind(address.port);
+        }
+    }
+
+    /// Ends an allocation.
+    pub(crate) fn end(&mut self, number: u32, reason: EndReason) {
+        let Some(allocation) = self.allocations.remove(number) else { return };
+        self.expiry.disarm(number);
+        self.by_client.remove(&allocation.client);
+        for address in allocation.relayed.iter() {
+            self.unbind(address.port);
+        }
+        self.leave(&allocation.grant.subject);
+        self.close_budget(allocation.budget);
+        if allocation.changed {
+            self.reports.forget(number);
+        }
+        self.counters.allocations = self.allocations.len() as u64;
+        self.queue.push(Action::Report(Event::AllocationEnded {
+            allocation: allocation.id,
+            subject: allocation.grant.subject,
+            reason,
+            usage: allocation.usage,
+        }));
+    }
+
+    /// Gives a bound port back.
+    pub(crate) fn unbind(&mut self, port: RelayPort) {
+        self.ports.release(port);
+        self.queue.push(Action::Unbind(port));
+    }
+
+    /// One allocation fewer counts for this user.
+    pub(crate) fn leave(&mut self, subject: &Subject) {
+        let Some(count) = self.users.get_mut(subject) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.users.remove(subject);
+        }
+    }
+
+    pub(crate) fn close_budget(&mut self, budget: Option<BudgetNumber>) {
+        if let Some(budget) = budget {
+            self.budgets.close(budget);
+        }
+    }
+
+    fn revoke(&mut self, now: Now, order: RelayOrder) {
+        let concerned: Vec<u32> = self
+            .allocations
+            .iter()
+            .filter(|(_, allocation)| revocation::matches(&order, &allocation.grant))
+            .map(|(number, _)| number)
+            .collect();
+        for number in concerned {
+            self.end(number, EndReason::Revoked);
+        }
+        self.revocations.insert(order, now.unix);
+    }
+
+    fn report_usage(&mut self, number: u32) {
+        let Some(allocation) = self.allocations.get_mut(number) else { return };
+        allocation.changed = false;
+        if let Subject::RoomPeer { room, peer } = &allocation.grant.subject {
+            self.queue.push(Action::Report(Event::Usage {
+                allocation: allocation.id,
+                room: room.clone(),
+                peer: peer.clone(),
+                usage: allocation.usage,
+            }));
+        }
+    }
+}

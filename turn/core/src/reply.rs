@@ -1,0 +1,108 @@
+//! Writing answers: as small as the RFCs allow, with the integrity check and the FINGERPRINT the request had.
+
+use causeway_stun::attributes::{ErrorCode, Nonce, Realm};
+use causeway_stun::{
+    Class, EncodeError, FingerprintError, IntegrityKey, Message, MessageWriter, TransactionId,
+};
+
+use crate::action::Reply;
+use crate::auth::check::{Authenticated, SealKind};
+use crate::auth::nonce::NonceText;
+use crate::counters::RequestMethod;
+use crate::request::Refusal;
+
+/// What an answer repeats of its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    method: RequestMethod,
+    transaction: TransactionId,
+    fingerprint: Fingerprint,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fingerprint {
+    Absent,
+    Present,
+}
+
+/// Whether an answer vouches for itself: to strangers it cannot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seal<'a> {
+    Open,
+    With(&'a IntegrityKey, SealKind),
+}
+
+impl Authenticated {
+    /// How answers to this sender are sealed.
+    pub(crate) const fn answer_seal(&self) -> Seal<'_> {
+        Seal::With(&self.key, self.seal)
+    }
+}
+
+/// What a client needs to authenticate: 401 and 438 bring it (RFC 8489 §9.2.4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Challenge<'a> {
+    pub(crate) realm: &'a str,
+    pub(crate) nonce: NonceText,
+}
+
+impl Answer {
+    /// An answer to this request; the FINGERPRINT was checked before.
+    pub(crate) fn to(request: &Message<'_>, method: RequestMethod) -> Self {
+        let fingerprint = match request.fingerprint() {
+            Err(FingerprintError::Missing) => Fingerprint::Absent,
+            Ok(()) | Err(FingerprintError::Mismatch) => Fingerprint::Present,
+        };
+        Self { method, transaction: request.transaction_id(), fingerprint }
+    }
+
+    pub(crate) const fn transaction(&self) -> TransactionId {
+        self.transaction
+    }
+
+    pub(crate) fn success(
+        &self,
+        seal: Seal<'_>,
+        body: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), EncodeError>,
+    ) -> Reply {
+        self.write(Class::Success, seal, body)
+    }
+
+    /// The reason phrase stays empty: whoever reads it knows the code.
+    pub(crate) fn error(&self, seal: Seal<'_>, refusal: &Refusal, challenge: Option<Challenge<'_>>) -> Reply {
+        self.write(Class::Error, seal, |writer| {
+            writer.put(&ErrorCode::from(refusal.code()))?;
+            if let Refusal::UnknownAttributes(unknown) = refusal {
+                writer.put(unknown)?;
+            }
+            if let Some(Challenge { realm, nonce }) = challenge {
+                writer.put(&Realm::new(realm).expect("RelayConfig::check bounds the realm"))?;
+                writer.put(&Nonce::new(nonce.as_bytes()).expect("16 characters are a nonce"))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn write(
+        &self,
+        class: Class,
+        seal: Seal<'_>,
+        body: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), EncodeError>,
+    ) -> Reply {
+        Reply::filled(|buffer| -> Result<usize, EncodeError> {
+            let mut writer = MessageWriter::new(buffer, class, self.method.method(), self.transaction)?;
+            body(&mut writer)?;
+            match seal {
+                Seal::Open => {}
+                Seal::With(key, SealKind::Sha1) => writer.put_integrity(key)?,
+                Seal::With(key, SealKind::Sha256) => writer.put_integrity_sha256(key)?,
+            }
+            match self.fingerprint {
+                Fingerprint::Absent => {}
+                Fingerprint::Present => writer.put_fingerprint()?,
+            }
+            Ok(writer.finish())
+        })
+        .expect("the longest answer of ours is shorter than Reply::CAPACITY")
+    }
+}

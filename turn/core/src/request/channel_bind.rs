@@ -1,0 +1,56 @@
+//! ChannelBind: call this peer by a number (RFC 8656 §12.2).
+
+use causeway_stun::ChannelNumber;
+use causeway_stun::attributes::{AddressFamily, XorPeerAddress};
+
+use super::{Outcome, Refusal, Request};
+use crate::address::PeerAddr;
+use crate::auth::check::Authenticated;
+use crate::channels::BindRefused;
+use crate::relay::Relay;
+
+impl Relay {
+    pub(super) fn channel_bind(
+        &mut self,
+        request: &Request<'_>,
+        sender: &Authenticated,
+    ) -> Result<Outcome, Refusal> {
+        // 1. RFC 8656 §5: the allocation of this 5-tuple and user.
+        let number = self.own_allocation(request, sender)?;
+        let allocation = self.allocations.get_mut(number).ok_or(Refusal::AllocationMismatch)?;
+        let limits = self.config.limits;
+        let now = request.now.moment;
+
+        // 2. CHANNEL-NUMBER in 0x4000..=0x4FFF and XOR-PEER-ADDRESS, or 400.
+        let (Ok(Some(channel)), Ok(Some(XorPeerAddress(peer)))) =
+            (request.message.get::<ChannelNumber>(), request.message.get::<XorPeerAddress>())
+        else {
+            return Err(Refusal::BadRequest);
+        };
+        let peer = PeerAddr::new(peer);
+        let ip = peer.socket().ip();
+
+        // 3. A number that has another peer, or a peer that has another number: 400. No room: 508.
+        let can_bind = allocation.channels.can_bind(channel, peer, limits.channels, now);
+        if can_bind == Err(BindRefused::Conflict) {
+            return Err(Refusal::BadRequest);
+        }
+
+        // 4. A family that the allocation does not have: 443. A peer that the policy does not allow: 403.
+        if allocation.relayed.of(AddressFamily::of(ip)).is_none() {
+            return Err(Refusal::PeerAddressFamilyMismatch);
+        }
+        let reach =
+            self.policy.channel(peer, allocation.grant.peers).map_err(|_forbidden| Refusal::Forbidden)?;
+        if can_bind == Err(BindRefused::Full)
+            || !allocation.permissions.has_room(std::iter::once(ip), limits.permissions, now)
+        {
+            return Err(Refusal::InsufficientCapacity);
+        }
+
+        // 5. Bind or refresh the channel, and install or refresh the permission.
+        allocation.channels.bind(channel, peer, now);
+        allocation.permissions.install(ip, reach, now);
+        Ok(Outcome::Answered(request.answer.success(sender.answer_seal(), |_| Ok(()))))
+    }
+}

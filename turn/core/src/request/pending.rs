@@ -1,0 +1,245 @@
+//! Allocate requests between the question and the answer: the shell is binding their ports.
+//!
+//! ```text
+//! Allocate ──► Waiting ──bound──► Bound ──┐
+//!                │ ▲                      ├── no leg waits any more ──► success, or the refusal
+//!       in use   ▼ │ another port         │
+//!              Waiting ──gave up──► Failed┘
+//! ```
+//! One leg is one relayed address; a request for both families has two, and one of them may fail.
+
+use std::time::Duration;
+
+use causeway_protocol::Now;
+use causeway_stun::attributes::{
+    AddressErrorCode, AddressFamily, Lifetime, ReservationToken, XorMappedAddress, XorRelayedAddress,
+};
+use rand_core::Rng;
+
+use super::{Refusal, Request};
+use crate::action::{Action, BindError, BindTicket};
+use crate::address::ClientAddr;
+use crate::allocation::{Allocation, Relayed, capped_lifetime};
+use crate::auth::check::Authenticated;
+use crate::budget::BudgetNumber;
+use crate::counters::AnswerCode;
+use crate::event::{AllocationId, Event};
+use crate::ports::{PortPair, PortUse, PortWish};
+use crate::relay::{Holder, Relay};
+use crate::reply::Answer;
+
+/// How many ports are tried if other processes have them. A guess: with half of the range taken by others, eight fail
+/// once in 256 requests, and then the client is told to wait.
+const TRIES: u8 = 8;
+
+/// An Allocate request that is not answered yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    client: ClientAddr,
+    sender: Authenticated,
+    answer: Answer,
+    lifetime: Duration,
+    budget: Option<BudgetNumber>,
+    legs: [Option<Leg>; 2],
+}
+
+/// One relayed address to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leg {
+    pub(crate) family: AddressFamily,
+    pub(crate) wish: PortWish,
+    pub(crate) tries: u8,
+    pub(crate) state: LegState,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LegState {
+    /// The shell was asked to bind these.
+    Waiting(PortPair),
+    /// They are bound.
+    Bound(PortPair),
+    /// There will be none.
+    Failed(Refusal),
+}
+
+impl Pending {
+    pub(super) fn new(
+        request: &Request<'_>,
+        sender: &Authenticated,
+        lifetime: Duration,
+        budget: Option<BudgetNumber>,
+        legs: [Option<Leg>; 2],
+    ) -> Self {
+        Self { client: request.from, sender: sender.clone(), answer: request.answer, lifetime, budget, legs }
+    }
+
+    /// Whether this is the same request again.
+    pub(super) fn is_of(&self, request: &Request<'_>, sender: &Authenticated) -> bool {
+        self.answer.transaction() == request.message.transaction_id()
+            && self.sender.username == sender.username
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.legs.iter().flatten().any(|leg| matches!(leg.state, LegState::Waiting(_)))
+    }
+}
+
+impl BindTicket {
+    fn new(pending: u64, leg: u8) -> Self {
+        Self((pending << 1) | u64::from(leg))
+    }
+
+    /// The request, and which of its legs.
+    const fn parts(self) -> (u64, usize) {
+        (self.0 >> 1, (self.0 & 1) as usize)
+    }
+}
+
+impl Relay {
+    /// Asks the shell for the ports of a request; what needs none is answered at once.
+    pub(super) fn begin(&mut self, pending: Pending, now: Now) {
+        let number = self.next_pending;
+        self.next_pending = self.next_pending.wrapping_add(1);
+        for (index, leg) in (0..).zip(&pending.legs) {
+            if let Some(Leg { state: LegState::Waiting(pair), .. }) = leg {
+                let ticket = BindTicket::new(number, index);
+                self.queue.push(Action::Bind { ticket, port: pair.first, next: pair.next });
+            }
+        }
+        let users = self.users.entry(pending.sender.grant.subject.clone()).or_insert(0);
+        *users = users.saturating_add(1);
+        self.by_client.insert(pending.client, Holder::Pending(number));
+        let is_waiting = pending.is_waiting();
+        self.pending.insert(number, pending);
+        if !is_waiting {
+            self.complete(number, now);
+        }
+    }
+
+    /// The shell's answer to [`Action::Bind`]. A ticket that is not outstanding is ignored.
+    pub(crate) fn on_ticket(&mut self, now: Now, ticket: BindTicket, result: Result<(), BindError>) {
+        let (number, index) = ticket.parts();
+        let Some(pending) = self.pending.get_mut(&number) else { return };
+        let Some(leg) = pending.legs.get_mut(index).and_then(Option::as_mut) else { return };
+        let LegState::Waiting(pair) = leg.state else { return };
+        leg.state = match result {
+            Ok(()) => LegState::Bound(pair),
+            Err(error) => {
+                pair.iter().for_each(|port| self.ports.release(port));
+                let again = match error {
+                    BindError::AddressInUse if leg.tries < TRIES => {
+                        self.ports.draw(pair.first.address.ip(), leg.wish, &mut *self.random)
+                    }
+                    BindError::AddressInUse
+                    | BindError::AddressNotAvailable
+                    | BindError::OutOfSockets
+                    | BindError::Refused => None,
+                };
+                leg.tries = leg.tries.saturating_add(1);
+                match again {
+                    Some(pair) => {
+                        self.queue.push(Action::Bind { ticket, port: pair.first, next: pair.next });
+                        LegState::Waiting(pair)
+                    }
+                    None => LegState::Failed(Refusal::InsufficientCapacity),
+                }
+            }
+        };
+        if !pending.is_waiting() {
+            self.complete(number, now);
+        }
+    }
+
+    /// Every leg is bound or given up: the allocation begins, or the request is refused.
+    fn complete(&mut self, number: u64, now: Now) {
+        let Some(pending) = self.pending.remove(&number) else { return };
+        self.by_client.remove(&pending.client);
+        let Pending { client, sender, answer, lifetime, budget, legs } = pending;
+
+        let refusal = if self.revocations.revoked(&sender.grant, now.unix) {
+            Some(Refusal::Unauthenticated)
+        } else {
+            let bound = legs.iter().flatten().any(|leg| matches!(leg.state, LegState::Bound(_)));
+            let failed = legs.iter().flatten().find_map(|leg| match leg.state {
+                LegState::Failed(refusal) => Some(refusal),
+                LegState::Waiting(_) | LegState::Bound(_) => None,
+            });
+            failed.filter(|_| !bound)
+        };
+        if let Some(refusal) = refusal {
+            for leg in legs.into_iter().flatten() {
+                match leg.state {
+                    LegState::Bound(pair) => pair.iter().for_each(|port| self.unbind(port)),
+                    LegState::Waiting(_) | LegState::Failed(_) => {}
+                }
+            }
+            self.leave(&sender.grant.subject);
+            self.close_budget(budget);
+            let queued = self.refuse(client, now, &answer, sender.answer_seal(), &refusal);
+            self.settle(queued);
+            return;
+        }
+
+        let lifetime = capped_lifetime(lifetime, sender.grant.expires, now);
+        let expires = now.moment.plus(lifetime);
+        let mut relayed = Relayed::default();
+        let mut reserved = None;
+        for leg in legs.iter().flatten() {
+            if let LegState::Bound(pair) = leg.state {
+                relayed.insert(pair.first, expires);
+                reserved = reserved.or(pair.next);
+            }
+        }
+        let token = reserved.map(|port| {
+            let mut token = ReservationToken([0; 8]);
+            self.random.fill_bytes(&mut token.0);
+            self.ports.assign(port, PortUse::Reserved);
+            self.reservations.insert(token, port, sender.grant.subject.clone(), now.moment);
+            token
+        });
+
+        let reply = answer.success(sender.answer_seal(), |writer| {
+            for leg in legs.iter().flatten() {
+                match leg.state {
+                    LegState::Bound(pair) => writer.put(&XorRelayedAddress(pair.first.address))?,
+                    LegState::Failed(refusal) => {
+                        writer.put(&AddressErrorCode::new(leg.family, refusal.code()))?;
+                    }
+                    LegState::Waiting(_) => {}
+                }
+            }
+            let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+            writer.put(&Lifetime { seconds })?;
+            if let Some(token) = &token {
+                writer.put(token)?;
+            }
+            writer.put(&XorMappedAddress(client.source))
+        });
+
+        let id = AllocationId(self.next_allocation);
+        self.next_allocation = self.next_allocation.wrapping_add(1);
+        let subject = sender.grant.subject.clone();
+        let credential_expires = sender.grant.expires;
+        let bytes_per_second = sender.grant.bytes_per_second;
+        let mut allocation = Allocation::new(id, client, sender, relayed, answer.transaction());
+        allocation.answer = reply.as_bytes().into();
+        allocation.budget = budget;
+        let number = self.allocations.insert(allocation);
+        for address in relayed.iter() {
+            self.ports.assign(address.port, PortUse::Allocated(number));
+        }
+        self.by_client.insert(client, Holder::Allocation(number));
+        self.expiry.arm(number, expires);
+        self.reports.make_room(self.allocations.len());
+        self.counters.allocations = self.allocations.len() as u64;
+        self.queue.push(Action::Report(Event::AllocationCreated {
+            allocation: id,
+            client,
+            subject,
+            expires: credential_expires,
+            bytes_per_second,
+        }));
+        let queued = self.answer(client, reply, AnswerCode::Success);
+        self.settle(queued);
+    }
+}

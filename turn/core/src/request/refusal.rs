@@ -1,0 +1,77 @@
+//! Why a request is refused, and which error code says so.
+
+use causeway_stun::attributes::{Code, UnknownAttributes};
+
+use crate::counters::AnswerCode;
+
+/// One variant per error code of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    BadRequest,
+    Unauthenticated,
+    Forbidden,
+    UnknownAttributes(UnknownAttributes),
+    AllocationMismatch,
+    StaleNonce,
+    AddressFamilyNotSupported,
+    WrongCredentials,
+    UnsupportedTransport,
+    PeerAddressFamilyMismatch,
+    AllocationQuotaReached,
+    InsufficientCapacity,
+}
+
+impl Refusal {
+    /// The code on the wire.
+    pub(crate) const fn code(&self) -> Code {
+        match self {
+            Self::BadRequest => Code::BadRequest,
+            Self::Unauthenticated => Code::Unauthenticated,
+            Self::Forbidden => Code::Forbidden,
+            Self::UnknownAttributes(_) => Code::UnknownAttribute,
+            Self::AllocationMismatch => Code::AllocationMismatch,
+            Self::StaleNonce => Code::StaleNonce,
+            Self::AddressFamilyNotSupported => Code::AddressFamilyNotSupported,
+            Self::WrongCredentials => Code::WrongCredentials,
+            Self::UnsupportedTransport => Code::UnsupportedTransportProtocol,
+            Self::PeerAddressFamilyMismatch => Code::PeerAddressFamilyMismatch,
+            Self::AllocationQuotaReached => Code::AllocationQuotaReached,
+            Self::InsufficientCapacity => Code::InsufficientCapacity,
+        }
+    }
+
+    /// The counter.
+    pub(crate) const fn answer_code(&self) -> AnswerCode {
+        match self {
+            Self::BadRequest => AnswerCode::BadRequest,
+            Self::Unauthenticated => AnswerCode::Unauthenticated,
+            Self::Forbidden => AnswerCode::Forbidden,
+            Self::UnknownAttributes(_) => AnswerCode::UnknownAttribute,
+            Self::AllocationMismatch => AnswerCode::AllocationMismatch,
+            Self::StaleNonce => AnswerCode::StaleNonce,
+            Self::AddressFamilyNotSupported => AnswerCode::AddressFamilyNotSupported,
+            Self::WrongCredentials => AnswerCode::WrongCredentials,
+            Self::UnsupportedTransport => AnswerCode::UnsupportedTransport,
+            Self::PeerAddressFamilyMismatch => AnswerCode::PeerAddressFamilyMismatch,
+            Self::AllocationQuotaReached => AnswerCode::AllocationQuotaReached,
+            Self::InsufficientCapacity => AnswerCode::InsufficientCapacity,
+        }
+    }
+
+    /// Whether the answer brings REALM and a new NONCE (RFC 8489 §9.2.4).
+    pub(crate) const fn challenges(&self) -> bool {
+        match self {
+            Self::Unauthenticated | Self::StaleNonce => true,
+            Self::BadRequest
+            | Self::Forbidden
+            | Self::UnknownAttributes(_)
+            | Self::AllocationMismatch
+            | Self::AddressFamilyNotSupported
+            | Self::WrongCredentials
+            | Self::UnsupportedTransport
+            | Self::PeerAddressFamilyMismatch
+            | Self::AllocationQuotaReached
+            | Self::InsufficientCapacity => false,
+        }
+    }
+}
