@@ -9,8 +9,8 @@ export type Socket = Pick<WebSocket, "send" | "close" | "onopen" | "onmessage" |
 export interface Environment {
 	/** As the browser's. */
 	fetch(url: string, init: RequestInit): Promise<Response>;
-	/** Opens a WebSocket. */
-	openSocket(url: string): Socket;
+	/** Opens a WebSocket that offers one subprotocol. */
+	openSocket(url: string, protocol: string): Socket;
 	/** As the browser's constructor. */
 	createPeerConnection(configuration: RTCConfiguration): RTCPeerConnection;
 	/** Milliseconds since 1970. */
@@ -30,7 +30,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export function browser(): Environment {
 	return {
 		fetch: (url, init) => fetch(url, init),
-		openSocket: (url) => new WebSocket(url),
+		openSocket: (url, protocol) => new WebSocket(url, protocol),
 		createPeerConnection: (configuration) => new RTCPeerConnection(configuration),
 		now: () => Date.now(),
 		after: (milliseconds, call) => {

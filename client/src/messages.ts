@@ -17,6 +17,8 @@ import {
 
 /** The version of the protocol that this client speaks. */
 export const PROTOCOL_VERSION = 1;
+/** The same, as the WebSocket's subprotocol (RFC 6455 §1.9). */
+export const SUBPROTOCOL = "causeway.v1";
 
 /** What a peer is in its room. */
 export type Role = "host" | "guest";

@@ -15,6 +15,7 @@ import {
 	type RelayUsage,
 	type Role,
 	type ServerMessage,
+	SUBPROTOCOL,
 	type Welcome,
 } from "./messages.ts";
 import type { JoinRoom } from "./rest.ts";
@@ -73,7 +74,7 @@ export async function joinRoom(options: JoinOptions): Promise<Session> {
 		...(name === undefined ? {} : { name }),
 	});
 	return new Promise((resolve, reject) => {
-		const socket = environment.openSocket(socketAddress(options.server));
+		const socket = environment.openSocket(socketAddress(options.server), SUBPROTOCOL);
 		let refusal = new CausewayError(
 			"join-refused",
 			"The server closed the connection; try again in a moment.",

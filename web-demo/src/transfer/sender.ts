@@ -272,6 +272,7 @@ export class Sender {
 			const length = lengthOfBlock(source.entry.size, this.#blockLength, block);
 			const bytes = await source.read(block * this.#blockLength, length);
 			if (isFinal(this.#state)) return;
+			if (bytes.length !== length) return this.#fail("source-changed");
 			this.#ready.push({ file, block, bytes, offset: 0 });
 			this.#reading -= 1;
 			this.#pump();

@@ -1,0 +1,63 @@
+//! The two pages as a person uses them.
+
+import type { Download, Page } from "playwright-core";
+
+/** How a transfer's path was proven on a page. */
+export interface Proof {
+	readonly kind: string | null;
+	readonly local: string | null;
+	readonly remote: string | null;
+	readonly relayUrl: string | null;
+	/** The relay's own count for this page's peer. */
+	readonly relayBytes: number;
+}
+
+/** What a sender sets before the link is made. */
+export interface Wishes {
+	readonly password?: string;
+	readonly relayOnly?: boolean;
+}
+
+/** Chooses files and makes the link. */
+export async function createLink(
+	page: Page,
+	url: string,
+	paths: readonly string[],
+	wishes: Wishes = {},
+): Promise<string> {
+	await page.goto(url);
+	await page.getByTestId("files").setInputFiles([...paths]);
+	if (wishes.password !== undefined) await page.getByLabel("Password").fill(wishes.password);
+	if (wishes.relayOnly === true) await page.getByRole("switch").check({ force: true });
+	await page.getByRole("button", { name: /^Create link/ }).click();
+	return page.getByLabel("Send this link").inputValue();
+}
+
+/** Accepts what is offered, and gives the download when the browser has it whole. */
+export async function acceptToDownloads(page: Page): Promise<Download> {
+	const download = page.waitForEvent("download", { timeout: 100_000 });
+	await page.getByTestId("accept-browser-storage").click();
+	return download;
+}
+
+/** Waits until the page's only transfer is in the state. */
+export async function untilState(page: Page, state: string): Promise<void> {
+	await page.locator(`[data-testid=transfer][data-state=${state}]`).waitFor({ timeout: 100_000 });
+}
+
+/** The root that the page shows at the end. */
+export async function shownRoot(page: Page): Promise<string | null> {
+	return page.getByTestId("root").getAttribute("data-root");
+}
+
+/** What the page shows about the path. */
+export async function proofOf(page: Page): Promise<Proof> {
+	const url = page.getByTestId("relay-url");
+	return {
+		kind: await page.getByTestId("path").getAttribute("data-kind"),
+		local: await page.getByTestId("local-end").getAttribute("data-type"),
+		remote: await page.getByTestId("remote-end").getAttribute("data-type"),
+		relayUrl: (await url.count()) > 0 ? await url.textContent() : null,
+		relayBytes: Number(await page.getByTestId("relay-bytes").getAttribute("data-bytes")),
+	};
+}

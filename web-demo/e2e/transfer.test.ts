@@ -1,0 +1,80 @@
+//! A file goes from one browser to another: directly, through the relay, and from one to the other on the way.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Browser, type Candidates } from "./support/browser.ts";
+import { makeFile, type SourceFile, sha256OfFile } from "./support/files.ts";
+import { acceptToDownloads, createLink, proofOf, shownRoot, untilState } from "./support/pages.ts";
+import { Server } from "./support/server.ts";
+
+const MEBIBYTES = 64;
+
+let server: Server;
+let file: SourceFile;
+let sender: Browser;
+let receiver: Browser;
+
+beforeAll(async () => {
+	[server, file] = await Promise.all([Server.start(), makeFile("sixty-four.bin", MEBIBYTES)]);
+});
+afterAll(async () => {
+	await Promise.all([server?.stop(), file?.remove()]);
+});
+
+const startBrowsers = (candidates: Candidates) => async () => {
+	[sender, receiver] = await Promise.all([Browser.start(candidates), Browser.start(candidates)]);
+};
+afterEach(async () => {
+	await Promise.all([sender.stop(), receiver.stop()]);
+});
+
+/** Hashes what lies on the receiver's disk, and compares what both pages say. */
+async function expectWhole(download: Awaited<ReturnType<typeof acceptToDownloads>>): Promise<void> {
+	expect(await sha256OfFile(await download.path())).toBe(file.sha256);
+	expect(download.suggestedFilename()).toBe("sixty-four.bin");
+	await untilState(sender.page, "done");
+	await untilState(receiver.page, "done");
+	expect(await shownRoot(receiver.page)).toMatch(/^[0-9a-f]{64}$/);
+	expect(await shownRoot(sender.page)).toBe(await shownRoot(receiver.page));
+	expect([...sender.errors, ...receiver.errors]).toEqual([]);
+}
+
+function tell(what: string, startedAt: number): void {
+	const seconds = (performance.now() - startedAt) / 1000;
+	process.stdout.write(
+		`  ${what}: ${MEBIBYTES} MiB in ${seconds.toFixed(2)} s, ${(MEBIBYTES / seconds).toFixed(0)} MiB/s, downloads included\n`,
+	);
+}
+
+describe("directly", () => {
+	beforeEach(startBrowsers("addresses"));
+
+	test("64 MiB arrive on disk with the source's SHA-256", async () => {
+		await receiver.page.goto(await createLink(sender.page, server.url, [file.path]));
+		const startedAt = performance.now();
+		await expectWhole(await acceptToDownloads(receiver.page));
+		tell("direct", startedAt);
+		expect(await proofOf(sender.page)).toMatchObject({ kind: "direct", relayUrl: null });
+		expect(await proofOf(receiver.page)).toMatchObject({ kind: "direct", relayUrl: null });
+	});
+});
+
+describe("through the relay over UDP", () => {
+	beforeEach(startBrowsers("mdns-names"));
+
+	test("64 MiB arrive on disk with the source's SHA-256, and the relay counted them", async () => {
+		await receiver.page.goto(await createLink(sender.page, server.url, [file.path], { relayOnly: true }));
+		const startedAt = performance.now();
+		await expectWhole(await acceptToDownloads(receiver.page));
+		tell("relayed", startedAt);
+		for (const { page } of [sender, receiver]) {
+			// The relay reports once a second; the last report may come after the last byte.
+			await expect
+				.poll(async () => (await proofOf(page)).relayBytes / file.size, { timeout: 10_000 })
+				.toBeGreaterThan(1);
+			const proof = await proofOf(page);
+			expect(proof).toMatchObject({ kind: "relayed", local: "relay", remote: "relay" });
+			expect(proof.relayUrl).toMatch(/^turn:.*transport=udp, reached over UDP$/);
+			expect(proof.relayBytes / file.size).toBeLessThan(1.2);
+		}
+	});
+});

@@ -1,0 +1,118 @@
+//! One transfer with one other browser, as the page sees it: the engine's state, the path, and what to do about them.
+
+import type { Connection, ConnectionState, Path } from "@causeway/client";
+import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { beginWork } from "../rtc/lane.ts";
+import { isFinal, type TransferState } from "../transfer/state.ts";
+import type { Command, Place, Report } from "../worker/messages.ts";
+
+/** A whole file that waits to be handed to the person. */
+export interface Download {
+	readonly name: string;
+	readonly url: string;
+}
+
+/** What this side does. */
+export type Task = { readonly kind: "send"; readonly files: readonly File[] } | { readonly kind: "receive" };
+
+const PATH_EVERY_MS = 1_000;
+
+/** One transfer. */
+export class PeerTransfer {
+	readonly peer: string;
+	readonly role: Task["kind"];
+	readonly #state = signal<TransferState>({ kind: "opening" });
+	readonly #connection: Connection;
+	readonly #link: Signal<ConnectionState>;
+	readonly #path = signal<Path | null>(null);
+	readonly #downloads = signal<readonly Download[]>([]);
+	readonly #worker: Worker;
+	readonly #undo: (() => void)[] = [];
+
+	constructor(connection: Connection, task: Task) {
+		this.peer = connection.peer;
+		this.role = task.kind;
+		this.#connection = connection;
+		this.#link = signal(connection.state);
+		this.#undo.push(
+			connection.on("state", (state) => {
+				this.#link.value = state;
+			}),
+		);
+		this.#worker = new Worker(new URL("../worker/transfer.worker.ts", import.meta.url), { type: "module" });
+		this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#onReport(data);
+		beginWork(connection.pc, this.#worker, (lane) => ({ ...task, lane }));
+		const timer = setInterval(() => void this.#observePath(), PATH_EVERY_MS);
+		this.#undo.push(() => clearInterval(timer));
+	}
+
+	/** How the transfer stands. */
+	get state(): ReadonlySignal<TransferState> {
+		return this.#state;
+	}
+
+	/** How the connection stands. */
+	get link(): ReadonlySignal<ConnectionState> {
+		return this.#link;
+	}
+
+	/** Which way the bytes take; the last one stays when the connection has ended. */
+	get path(): ReadonlySignal<Path | null> {
+		return this.#path;
+	}
+
+	/** Files to hand over, where they do not go to a picked place. */
+	get downloads(): ReadonlySignal<readonly Download[]> {
+		return this.#downloads;
+	}
+
+	/** Consents to receive. */
+	accept(place: Place): void {
+		this.#tell({ kind: "accept", place });
+	}
+
+	/** Ends the transfer at both ends. */
+	cancel(): void {
+		this.#tell({ kind: "cancel" });
+	}
+
+	/** Ends everything that belongs to this transfer. */
+	dispose(): void {
+		for (const undo of this.#undo) undo();
+		this.#worker.terminate();
+		this.#connection.close();
+		for (const { url } of this.#downloads.value) URL.revokeObjectURL(url);
+	}
+
+	#tell(command: Command): void {
+		this.#worker.postMessage(command);
+	}
+
+	#onReport(report: Report): void {
+		switch (report.kind) {
+			case "state":
+				this.#state.value = report.state;
+				// The proof of the way shall stand for the whole transfer, its end included.
+				if (isFinal(report.state)) void this.#observePath();
+				return;
+			case "export": {
+				const download = { name: report.name, url: URL.createObjectURL(report.blob) };
+				this.#downloads.value = [...this.#downloads.value, download];
+				return save(download);
+			}
+		}
+	}
+
+	async #observePath(): Promise<void> {
+		const path = await this.#connection.path();
+		if (path !== null) this.#path.value = path;
+	}
+}
+
+/** Hands a file to the browser's downloads. */
+function save({ name, url }: Download): void {
+	const anchor = document.createElement("a");
+	anchor.href = url;
+	anchor.download = name;
+	anchor.click();
+}

@@ -1,0 +1,76 @@
+//! The receiving page: finds the room of the link, joins it, and waits for the sender's offer.
+
+import { CausewayError, fingerprintSeal, joinRoom, roomFacts } from "@causeway/client";
+import { signal } from "@preact/signals";
+import { readKey } from "./key.ts";
+import { PeerTransfer } from "./peer-transfer.ts";
+import { sentenceFor } from "./sentences.ts";
+import { Stay } from "./stay.ts";
+
+/** Where the page is. */
+export type ReceiveStage =
+	| { readonly kind: "looking" }
+	| { readonly kind: "password"; readonly problem: string | null }
+	| { readonly kind: "joining" }
+	/** In the room, and the sender has not offered anything yet. */
+	| { readonly kind: "waiting"; readonly stay: Stay }
+	| { readonly kind: "transfer"; readonly stay: Stay; readonly transfer: PeerTransfer }
+	| { readonly kind: "problem"; readonly sentence: string };
+
+/** The receiving page's state. */
+export class ReceiveModel {
+	readonly stage = signal<ReceiveStage>({ kind: "looking" });
+	readonly #room: string;
+	readonly #key: Uint8Array<ArrayBuffer> | null;
+
+	constructor(room: string, fragment: string) {
+		this.#room = room;
+		this.#key = readKey(fragment)?.bytes ?? null;
+	}
+
+	/** Looks whether the room is there and wants a password; joins at once if not. */
+	async look(): Promise<void> {
+		if (this.#key === null) {
+			this.stage.value = {
+				kind: "problem",
+				sentence:
+					"The link is incomplete: the part after “#” is missing. Copy the whole link and open it again.",
+			};
+			return;
+		}
+		try {
+			const facts = await roomFacts({ server: location.origin }, this.#room);
+			if (facts.passwordRequired) this.stage.value = { kind: "password", problem: null };
+			else await this.join("");
+		} catch (error) {
+			this.stage.value = { kind: "problem", sentence: sentenceFor(error) };
+		}
+	}
+
+	/** Joins, with the password if the room wants one. */
+	async join(password: string): Promise<void> {
+		if (this.#key === null) return;
+		this.stage.value = { kind: "joining" };
+		try {
+			const session = await joinRoom({
+				server: location.origin,
+				room: this.#room,
+				seal: fingerprintSeal(this.#key),
+				...(password === "" ? {} : { password }),
+			});
+			const stay = new Stay(session);
+			session.on("connection", (connection) => {
+				if (this.stage.value.kind === "transfer") this.stage.value.transfer.dispose();
+				const transfer = new PeerTransfer(connection, { kind: "receive" });
+				this.stage.value = { kind: "transfer", stay, transfer };
+			});
+			this.stage.value = { kind: "waiting", stay };
+		} catch (error) {
+			const retry =
+				error instanceof CausewayError &&
+				(error.code === "password-wrong" || error.code === "password-required");
+			const sentence = sentenceFor(error);
+			this.stage.value = retry ? { kind: "password", problem: sentence } : { kind: "problem", sentence };
+		}
+	}
+}

@@ -1,0 +1,85 @@
+//! The sending page: files are chosen, a room is made, and everybody who opens the link is offered the files.
+
+import { createRoom, fingerprintSeal, joinRoom, type TransportPolicy } from "@causeway/client";
+import { signal } from "@preact/signals";
+import { drawKey } from "./key.ts";
+import { PeerTransfer } from "./peer-transfer.ts";
+import { sentenceFor } from "./sentences.ts";
+import { Stay } from "./stay.ts";
+
+/** Where the page is. */
+export type SendStage =
+	| { readonly kind: "choosing"; readonly problem: string | null }
+	| { readonly kind: "creating" }
+	| { readonly kind: "sharing"; readonly link: string; readonly stay: Stay };
+
+/** The sending page's state. */
+export class SendModel {
+	readonly files = signal<readonly File[]>([]);
+	readonly password = signal("");
+	readonly policy = signal<TransportPolicy>("all");
+	readonly stage = signal<SendStage>({ kind: "choosing", problem: null });
+	readonly transfers = signal<readonly PeerTransfer[]>([]);
+
+	/** Adds files to the list; one that is there already is not added twice. */
+	add(files: Iterable<File>): void {
+		const same = (a: File, b: File) =>
+			a.name === b.name && a.size === b.size && a.lastModified === b.lastModified;
+		const fresh = [...files].filter((file) => !this.files.value.some((known) => same(known, file)));
+		this.files.value = [...this.files.value, ...fresh];
+	}
+
+	/** Takes a file from the list. */
+	remove(file: File): void {
+		this.files.value = this.files.value.filter((other) => other !== file);
+	}
+
+	/** Makes the room and waits for others in it. */
+	async share(): Promise<void> {
+		if (this.stage.value.kind !== "choosing" || this.files.value.length === 0) return;
+		this.stage.value = { kind: "creating" };
+		try {
+			const server = location.origin;
+			const password = this.password.value;
+			const created = await createRoom({ server }, password === "" ? {} : { password });
+			const key = drawKey();
+			const session = await joinRoom({
+				server,
+				room: created.room,
+				hostToken: created.hostToken,
+				transportPolicy: this.policy.value,
+				seal: fingerprintSeal(key.bytes),
+			});
+			const stay = new Stay(session);
+			const link = `${location.origin}/r/${created.room}#${key.text}`;
+			session.on("peer-joined", (peer) => this.#offer(stay, peer.id));
+			session.on("peer-left", ({ peer }) => this.#forget(peer.id));
+			for (const peer of session.peers.keys()) this.#offer(stay, peer);
+			this.stage.value = { kind: "sharing", link, stay };
+		} catch (error) {
+			this.stage.value = { kind: "choosing", problem: sentenceFor(error) };
+		}
+	}
+
+	#offer(stay: Stay, peer: string): void {
+		stay.tellPolicy(peer);
+		const transfer = new PeerTransfer(stay.session.connect(peer), {
+			kind: "send",
+			files: this.files.value,
+		});
+		this.transfers.value = [...this.transfers.value, transfer];
+	}
+
+	/** Somebody who left before accepting leaves no trace; what had begun stays to be read. */
+	#forget(peer: string): void {
+		const gone = this.transfers.value.filter(
+			(transfer) => transfer.peer === peer && isUnbegun(transfer.state.value.kind),
+		);
+		for (const transfer of gone) transfer.dispose();
+		this.transfers.value = this.transfers.value.filter((transfer) => !gone.includes(transfer));
+	}
+}
+
+function isUnbegun(kind: string): boolean {
+	return kind === "opening" || kind === "offered";
+}

@@ -1,0 +1,62 @@
+//! A page's stay in a room, shared by both pages: who counts what, which way is allowed, and what came to an end.
+
+import type { Closed, RelayUsage, Session, TransportPolicy } from "@causeway/client";
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { isPolicyNote, policyNote } from "./policy.ts";
+
+/** A stay in a room. */
+export class Stay {
+	readonly session: Session;
+	readonly #policy;
+	readonly #usage = signal<ReadonlyMap<string, RelayUsage>>(new Map());
+	readonly #closed = signal<Closed | null>(null);
+
+	constructor(session: Session) {
+		this.session = session;
+		this.#policy = signal<TransportPolicy>(session.transportPolicy);
+		session.on("app", ({ data }) => {
+			if (!isPolicyNote(data)) return;
+			// The other page begins the new ICE generation; this one takes part in it with the same policy.
+			session.applyTransportPolicy(data.policy);
+			this.#policy.value = data.policy;
+		});
+		session.on("relay-usage", (usage) => {
+			this.#usage.value = new Map(this.#usage.value).set(`${usage.peer} ${usage.node}`, usage);
+		});
+		session.on("closed", (closed) => {
+			this.#closed.value = closed;
+		});
+	}
+
+	/** Which ways are allowed at both ends. */
+	get policy(): ReadonlySignal<TransportPolicy> {
+		return this.#policy;
+	}
+
+	/** How the session ended; null while it stands. */
+	get closed(): ReadonlySignal<Closed | null> {
+		return this.#closed;
+	}
+
+	/** Bytes that the relay itself counted for this page's peer, both directions, on all nodes. */
+	relayedBytes(): number {
+		let bytes = 0;
+		for (const usage of this.#usage.value.values()) {
+			if (usage.peer === this.session.peer) bytes += usage.sentBytes + usage.receivedBytes;
+		}
+		return bytes;
+	}
+
+	/** Switches both ends, while bytes flow. */
+	switchPolicy(policy: TransportPolicy): void {
+		if (policy === this.#policy.value) return;
+		this.#policy.value = policy;
+		this.session.sendApp(policyNote(policy));
+		this.session.switchTransportPolicy(policy);
+	}
+
+	/** Tells somebody who just came which ways are allowed. */
+	tellPolicy(peer: string): void {
+		this.session.sendApp(policyNote(this.#policy.value), peer);
+	}
+}
