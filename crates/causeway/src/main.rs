@@ -1,2 +1,34 @@
-//! The causeway binary.
-fn main() {}
+//! The `causeway` command: reads the command line and hands over.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod exit;
+mod health;
+mod relay;
+mod secret;
+mod serve;
+mod settings;
+mod startup;
+
+use cli::{Cli, Command, ConfigCommand};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return Exit::from_clap(&message),
+    };
+    let outcome = match cli.command {
+        Command::Serve(flags) => serve::run(&flags),
+        Command::Turn(flags) => relay::run(&flags),
+        Command::Config(ConfigCommand::Print(flags)) => settings::print(&flags),
+        Command::Health(flags) => health::run(&flags),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.tell(),
+    }
+}

@@ -26,20 +26,24 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ),
     (
         "causeway",
-        &[
-            "causeway-turn",
-            "causeway-signal",
-            "causeway-protocol",
-            "causeway-service",
-            "causeway-cluster",
-        ],
+        &["causeway-turn", "causeway-signal", "causeway-protocol", "causeway-service", "causeway-cluster"],
     ),
 ];
 
 /// What the pure packages never reach, at any depth: runtimes, sockets, the operating system, wall clocks.
 const NEVER_IN_A_CORE: &[&str] = &[
-    "actix", "actix-rt", "actix-web", "async-std", "chrono", "crossbeam-channel", "mio", "smol", "socket2",
-    "time", "tokio", "tracing-subscriber",
+    "actix",
+    "actix-rt",
+    "actix-web",
+    "async-std",
+    "chrono",
+    "crossbeam-channel",
+    "mio",
+    "smol",
+    "socket2",
+    "time",
+    "tokio",
+    "tracing-subscriber",
 ];
 
 const PURE: &[&str] = &["causeway-stun", "causeway-protocol", "causeway-turn-core", "causeway-signal-core"];
@@ -106,11 +110,11 @@ fn a_core_reaches_no_runtime_no_socket_and_no_clock() {
 fn every_crate_we_build_with_has_an_allowed_licence() {
     for package in &metadata().packages {
         let licence = package.license.clone().unwrap_or_default().replace('/', " OR ");
-        let expression = spdx::Expression::parse(&licence)
-            .unwrap_or_else(|error| panic!("{} {}: licence {licence:?}: {error}", package.name, package.version));
-        let allowed = expression.evaluate(|wanted| {
-            wanted.license.id().is_some_and(|id| ALLOWED_LICENCES.contains(&id.name))
+        let expression = spdx::Expression::parse(&licence).unwrap_or_else(|error| {
+            panic!("{} {}: licence {licence:?}: {error}", package.name, package.version)
         });
+        let allowed = expression
+            .evaluate(|wanted| wanted.license.id().is_some_and(|id| ALLOWED_LICENCES.contains(&id.name)));
         assert!(allowed, "{} {} is licensed {licence}", package.name, package.version);
     }
 }

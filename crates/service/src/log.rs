@@ -22,13 +22,13 @@ pub enum LogFormat {
 pub struct LogSettings {
     /// `text` or `json`.
     pub format: LogFormat,
-    /// What is logged, as `tracing` directives: `info`, or `info,causeway_turn=debug`.
+    /// What is logged, as `tracing` directives, such as `info,causeway_turn=debug`.
     pub filter: String,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+        Self { format: LogFormat::Text, filter: "info,actix_server=warn".to_owned() }
     }
 }
 

@@ -1,0 +1,128 @@
+//! `causeway turn`: the relay alone; and the relay as a part of `causeway serve`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt::task::JoinHandle;
+use causeway_cluster::{Bus, MemoryBus};
+use causeway_protocol::secret::Secret;
+use causeway_service::clock;
+use causeway_service::health::Condition;
+use causeway_service::shutdown::StopSignals;
+use causeway_turn::{ControlError, RelayKeys, RunningRelay};
+
+use crate::cli::TurnFlags;
+use crate::exit::Exit;
+use crate::settings::{self, Settings};
+use crate::startup::{self, Process};
+
+/// The relay's name in `/readyz`.
+const PART: &str = "relay";
+/// How long workers may take to end once they are told to; they notice within one turn of their loop.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+/// How often a draining relay is asked whether it is empty.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A relay and its control plane at work.
+pub struct RelayPart {
+    relay: RunningRelay,
+    control: JoinHandle<Result<(), ControlError>>,
+}
+
+/// Runs the relay until it is told to stop.
+///
+/// # Errors
+/// Any [`Exit`].
+pub fn run(flags: &TurnFlags) -> Result<(), Exit> {
+    let settings = settings::of_turn(flags)?;
+    let secret = startup::secret_if_known(&settings)?;
+    actix_web::rt::System::new().block_on(run_alone(settings, secret))
+}
+
+async fn run_alone(settings: Settings, secret: Option<Secret>) -> Result<(), Exit> {
+    let process = Process::start(&settings);
+    let mut stop =
+        StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
+    let mut relay = RelayPart::start(&settings, secret, &process, Arc::new(MemoryBus::new()))?;
+    let ops = process.serve_ops(settings.ops.listen)?;
+    println!("Causeway relay");
+    relay.print_urls();
+    println!("  metrics  http://{ops}/metrics");
+    println!("Stop with Ctrl-C.");
+    tokio::select! {
+        exit = relay.broken() => return Err(exit),
+        signal = stop.next() => tracing::info!(signal = signal.as_str(), "draining"),
+    }
+    relay.finish(&settings, &process, &mut stop).await
+}
+
+impl RelayPart {
+    /// Starts the relay and its control plane.
+    ///
+    /// # Errors
+    /// [`Exit::Start`] with the relay's own sentence.
+    pub fn start(
+        settings: &Settings,
+        secret: Option<Secret>,
+        process: &Process,
+        bus: Arc<dyn Bus>,
+    ) -> Result<Self, Exit> {
+        process.health.set(PART, Condition::Starting);
+        let keys = secret.map(|secret| RelayKeys { secret });
+        let (relay, control) = causeway_turn::start(&settings.turn, keys.as_ref(), process.node.clone(), bus)
+            .map_err(|error| Exit::Start(error.to_string()))?;
+        process.health.set(PART, Condition::Ready);
+        Ok(Self { relay, control: actix_web::rt::spawn(control.run()) })
+    }
+
+    /// The port on all its addresses.
+    pub fn port(&self) -> u16 {
+        self.relay.addresses().first().map_or(0, std::net::SocketAddr::port)
+    }
+
+    /// Tells where clients find the relay.
+    pub fn print_urls(&self) {
+        for address in self.relay.addresses() {
+            println!("  relay    turn:{address}?transport=udp");
+        }
+    }
+
+    /// Waits until the relay breaks, which it should not.
+    pub async fn broken(&mut self) -> Exit {
+        match (&mut self.control).await {
+            Ok(Err(error)) => {
+                Exit::Broke(format!("{error}; the process ends so that it can be started again"))
+            }
+            Ok(Ok(())) => Exit::Broke("all workers of the relay have ended".to_owned()),
+            Err(error) => Exit::Broke(format!("the relay's control plane ended: {error}")),
+        }
+    }
+
+    /// Lets what runs go on for the time of grace, takes nothing new, and ends. A second signal ends it at once.
+    ///
+    /// # Errors
+    /// [`Exit::Broke`] if a worker does not end.
+    pub async fn finish(
+        self,
+        settings: &Settings,
+        process: &Process,
+        stop: &mut StopSignals,
+    ) -> Result<(), Exit> {
+        process.health.set(PART, Condition::Draining);
+        self.relay.drain();
+        let deadline = clock::now().moment.plus(Duration::from_secs(settings.node.drain_seconds));
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        while self.relay.allocations() > 0 && clock::now().moment < deadline {
+            tokio::select! {
+                _ = looks.tick() => {}
+                signal = stop.next() => {
+                    tracing::info!(signal = signal.as_str(), "stopping at once");
+                    break;
+                }
+            }
+        }
+        self.relay.stop(STOP_WITHIN).map_err(|error| Exit::Broke(error.to_string()))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

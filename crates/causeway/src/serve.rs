@@ -1,0 +1,104 @@
+//! `causeway serve`: rooms, signaling, relay and demo in one process, joined by an in-memory Bus.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_cluster::{Bus, MemoryBus};
+use causeway_protocol::secret::Secret;
+use causeway_service::health::Condition;
+use causeway_service::ops::health_routes;
+use causeway_service::shutdown::StopSignals;
+use causeway_signal::{RunningSignal, SignalParts};
+
+use crate::cli::ServeFlags;
+use crate::exit::Exit;
+use crate::relay::RelayPart;
+use crate::settings::{self, Settings};
+use crate::startup::{self, Process};
+
+/// The name of rooms and signaling in `/readyz`.
+const PART: &str = "signal";
+/// Where `serve` keeps its data if nothing is said.
+const DEFAULT_DATA_DIR: &str = "data";
+/// How long people's sockets have to take the last message and close.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs everything until it is told to stop.
+///
+/// # Errors
+/// Any [`Exit`].
+pub fn run(flags: &ServeFlags) -> Result<(), Exit> {
+    let settings = settings::of_serve(flags)?;
+    let data_dir = settings.node.data_dir.clone().unwrap_or_else(|| Path::new(DEFAULT_DATA_DIR).to_owned());
+    let secret = startup::secret(&settings, &data_dir)?;
+    actix_web::rt::System::new().block_on(serve(settings, secret))
+}
+
+async fn serve(settings: Settings, secret: Secret) -> Result<(), Exit> {
+    let process = Process::start(&settings);
+    let mut stop =
+        StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
+    let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
+    let mut relay = RelayPart::start(&settings, Some(secret.clone()), &process, Arc::clone(&bus))?;
+    let mut signal = start_signal(&settings, secret, &process, bus, relay.port())?;
+    let ops = process.serve_ops(settings.ops.listen)?;
+
+    println!("Causeway");
+    println!("  demo     {}", demo_url(&settings, &signal));
+    relay.print_urls();
+    println!("  metrics  http://{ops}/metrics");
+    println!("Stop with Ctrl-C.");
+
+    tokio::select! {
+        exit = relay.broken() => return Err(exit),
+        ended = signal.ended() => {
+            let why = ended.err().map_or_else(String::new, |error| format!(": {error}"));
+            return Err(Exit::Broke(format!("the HTTP server ended{why}")));
+        }
+        signal = stop.next() => tracing::info!(signal = signal.as_str(), "draining"),
+    }
+    process.health.set(PART, Condition::Draining);
+    signal.drain(FAREWELL).await;
+    relay.finish(&settings, &process, &mut stop).await
+}
+
+fn start_signal(
+    settings: &Settings,
+    secret: Secret,
+    process: &Process,
+    bus: Arc<dyn Bus>,
+    relay_port: u16,
+) -> Result<RunningSignal, Exit> {
+    process.health.set(PART, Condition::Starting);
+    let health = process.health.clone();
+    let parts = SignalParts {
+        settings: settings.signal.clone(),
+        secret,
+        node: process.node.clone(),
+        bus,
+        relay_port,
+        extra: Arc::new(move |routes| health_routes(routes, &health)),
+    };
+    let signal = causeway_signal::start(settings.http.listen, parts)
+        .map_err(|error| Exit::Start(error.to_string()))?;
+    process.health.set(PART, Condition::Ready);
+    Ok(signal)
+}
+
+/// What a person types to see the demo.
+fn demo_url(settings: &Settings, signal: &RunningSignal) -> String {
+    if let Some(url) = &settings.signal.public_url {
+        return url.clone();
+    }
+    let address = signal.addresses().first().copied().unwrap_or(settings.http.listen);
+    // Browsers give disk access to pages on localhost, and not to pages on an address without HTTPS.
+    let host = match address {
+        SocketAddr::V4(v4) if v4.ip().is_loopback() || v4.ip().is_unspecified() => "localhost".to_owned(),
+        SocketAddr::V6(v6) if v6.ip().is_loopback() || v6.ip().is_unspecified() => "localhost".to_owned(),
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    };
+    format!("http://{host}:{}", address.port())
+}

@@ -1,0 +1,183 @@
+//! All settings of a process, put together from the parts that own them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use causeway_protocol::secret::Secret;
+use causeway_service::Hidden;
+use causeway_service::config::{Layers, Origin, Problem};
+use causeway_service::log::LogSettings;
+use causeway_signal::SignalSettings;
+use causeway_turn::TurnSettings;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{CommonFlags, RelayFlags, ServeFlags, TurnFlags};
+use crate::exit::Exit;
+
+/// Everything that can be set. Each section is a table of the configuration file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The process itself.
+    pub node: NodeSettings,
+    /// Logs.
+    pub log: LogSettings,
+    /// The operator's pages.
+    pub ops: OpsSettings,
+    /// The listener of the demo, the API and the WebSocket.
+    pub http: HttpSettings,
+    /// The relay.
+    pub turn: TurnSettings,
+    /// Rooms and signaling.
+    pub signal: SignalSettings,
+}
+
+/// The `node` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeSettings {
+    /// Where the secret and data are kept. `serve` uses `data` if nothing is said; `turn` then knows no secret
+    /// and refuses room credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// The installation's secret as 64 hexadecimal digits, instead of the file in `data_dir`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Hidden>,
+    /// How long running transfers and calls may go on after SIGTERM, in seconds.
+    pub drain_seconds: u64,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        // Half of the ten seconds that container engines wait between SIGTERM and SIGKILL.
+        Self { data_dir: None, secret: None, drain_seconds: 5 }
+    }
+}
+
+/// The `ops` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpsSettings {
+    /// Where `/metrics`, `/livez` and `/readyz` are served. Metrics tell a lot: keep this address private.
+    pub listen: SocketAddr,
+}
+
+impl Default for OpsSettings {
+    fn default() -> Self {
+        // The port that Prometheus' list of exporters gives to TURN servers.
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9641)) }
+    }
+}
+
+/// The `http` section.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// Where the demo, the API and the WebSocket are served.
+    pub listen: SocketAddr,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 8080)) }
+    }
+}
+
+/// The settings of `causeway serve`.
+///
+/// # Errors
+/// [`Exit::Configuration`] with every problem.
+pub fn of_serve(flags: &ServeFlags) -> Result<Settings, Exit> {
+    let layers = relay(common(&flags.common), &flags.relay)
+        .flag("--http", "http.listen", text(flags.http))
+        .flag("--turn-port", "turn.port", flags.turn_port.map(u32::from))
+        .flag("--public-url", "signal.public_url", flags.public_url.clone());
+    checked(layers)
+}
+
+/// The settings of `causeway turn`.
+///
+/// # Errors
+/// [`Exit::Configuration`] with every problem.
+pub fn of_turn(flags: &TurnFlags) -> Result<Settings, Exit> {
+    checked(relay(common(&flags.common), &flags.relay).flag("--port", "turn.port", flags.port.map(u32::from)))
+}
+
+/// Prints the effective settings. Secrets are redacted by their own types.
+///
+/// # Errors
+/// [`Exit::Configuration`] with every problem.
+pub fn print(flags: &CommonFlags) -> Result<(), Exit> {
+    let settings = checked(common(flags))?;
+    print!("{}", toml::to_string(&settings).expect("settings are plain TOML"));
+    Ok(())
+}
+
+fn common(flags: &CommonFlags) -> Layers {
+    let layers = match &flags.config {
+        Some(path) => Layers::new().file(path),
+        None => Layers::new(),
+    };
+    layers
+        .environment(std::env::vars_os().filter_map(|(name, value)| {
+            // What is not UTF-8 is none of our names or values.
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
+        .flag("--data-dir", "node.data_dir", flags.data_dir.as_ref().map(|path| path.display().to_string()))
+        .flag("--ops", "ops.listen", text(flags.ops))
+        .flag("--log-format", "log.format", flags.log_format.clone())
+        .flag("--log", "log.filter", flags.log.clone())
+}
+
+fn relay(layers: Layers, flags: &RelayFlags) -> Layers {
+    layers
+        .flag("--realm", "turn.realm", flags.realm.clone())
+        .flag("--listen", "turn.listen", list(&flags.listen))
+        .flag("--user", "turn.users", list(&flags.user))
+        .flag("--rest-secret", "turn.rest_secrets", list(&flags.rest_secret))
+        .flag("--workers", "turn.workers", flags.workers)
+        .flag("--relay-port-min", "turn.relay_port_min", flags.relay_port_min.map(u32::from))
+        .flag("--relay-port-max", "turn.relay_port_max", flags.relay_port_max.map(u32::from))
+        .flag(
+            "--allow-loopback-peers",
+            "turn.allow_loopback_peers",
+            flags.allow_loopback_peers.then_some(true),
+        )
+}
+
+fn text(value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| value.to_string())
+}
+
+fn list(values: &[impl ToString]) -> Option<Vec<String>> {
+    (!values.is_empty()).then(|| values.iter().map(ToString::to_string).collect())
+}
+
+fn checked(layers: Layers) -> Result<Settings, Exit> {
+    let (settings, mut problems) = layers.load::<Settings>();
+    problems.extend(settings.problems());
+    if problems.is_empty() { Ok(settings) } else { Err(Exit::Configuration(problems)) }
+}
+
+impl Settings {
+    /// What is wrong with settings that are each well formed.
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |key: String, problem: String| {
+            problems.push(Problem { origin: Origin::Together, key, problem });
+        };
+        if let Some(problem) = self.log.problem() {
+            add("log.filter".to_owned(), problem);
+        }
+        if let Some(Err(error)) = self.node.secret.as_ref().map(|hex| Secret::from_hex(hex.expose())) {
+            add("node.secret".to_owned(), error.to_string());
+        }
+        for problem in self.turn.validate() {
+            add(format!("turn.{}", problem.key), problem.problem);
+        }
+        for problem in self.signal.validate() {
+            add(format!("signal.{}", problem.key), problem.problem);
+        }
+        problems
+    }
+}
