@@ -1,0 +1,312 @@
+//! What a room does, one claim at a time. Time is moved by hand.
+
+#![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
+
+use std::time::Duration;
+
+use causeway_protocol::bus::RelayUsage;
+use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage};
+use causeway_protocol::token::RoomRole;
+use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId, UnixSeconds};
+use causeway_signal_core::{
+    Door, Effect, Ending, Gone, ICE_REFRESH_INTERVAL, IceGrant, Input, Join, Key, RefusedEntry, Room,
+    RoomSettings, SessionId,
+};
+
+const TTL: Duration = Duration::from_secs(3600);
+const ALICE: SessionId = SessionId(1);
+const BOB: SessionId = SessionId(2);
+const CAROL: SessionId = SessionId(3);
+
+#[test]
+fn the_newcomer_is_polite_and_those_present_are_not() {
+    let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    let effects = test.join(BOB, "bob");
+    let [Effect::Send { to, message: ServerMessage::PeerJoined { seq: 2, peer } }, welcome] = &effects[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((to.as_slice(), peer.you_are), (&[ALICE][..], Politeness::Impolite));
+    let Effect::Send { to, message: ServerMessage::Welcome { seq: 2, epoch: 1, peers, .. } } = welcome else {
+        panic!("{welcome:?}");
+    };
+    assert_eq!(to[..], [BOB]);
+    assert_eq!((peers[0].id.as_str(), peers[0].you_are), ("alice", Politeness::Polite));
+}
+
+#[test]
+fn a_signal_reaches_the_one_it_is_for_in_the_order_it_was_sent() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
+    for sdp in ["first", "second"] {
+        let effects = test.say(ALICE, ClientMessage::Offer { to: peer("bob"), sdp: sdp.to_owned() });
+        let [Effect::Send { to, message: ServerMessage::Offer { from, sdp: passed } }] = &effects[..] else {
+            panic!("{effects:?}");
+        };
+        assert_eq!((to.as_slice(), from.as_str(), passed.as_str()), (&[BOB][..], "alice", sdp));
+    }
+}
+
+#[test]
+fn app_data_for_all_reaches_all_but_its_sender() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
+    let effects = test.say(BOB, ClientMessage::App { to: None, data: 7.into() });
+    let [Effect::Send { to, message: ServerMessage::App { from, .. } }] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((to.as_slice(), from.as_str()), (&[ALICE, CAROL][..], "bob"));
+    let mut alone = TestRoom::with(&[(ALICE, "alice")]);
+    assert!(alone.say(ALICE, ClientMessage::App { to: None, data: 7.into() }).is_empty());
+}
+
+#[test]
+fn a_signal_to_nobody_is_told_to_its_sender_alone() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
+    for to in ["carol", "alice"] {
+        let effects = test.say(ALICE, ClientMessage::EndOfCandidates { to: peer(to) });
+        check_refused(&effects, ALICE, ErrorCode::PeerNotFound, "end-of-candidates");
+    }
+}
+
+#[test]
+fn a_second_hello_is_refused_and_changes_nothing() {
+    let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    let effects = test.say(ALICE, ClientMessage::Hello { version: 1, token: "t".to_owned() });
+    check_refused(&effects, ALICE, ErrorCode::BadMessage, "hello");
+    assert_eq!(test.room.peers(), 1);
+}
+
+#[test]
+fn a_full_room_takes_nobody_but_a_peer_that_comes_back() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
+    let effects = test.join(SessionId(4), "dave");
+    assert!(
+        matches!(effects[..], [Effect::Close { session: SessionId(4), code: CloseCode::RoomFull }]),
+        "{effects:?}"
+    );
+    assert_eq!(test.room.admit(Key::None, test.now), Err(RefusedEntry::Full));
+    test.join(SessionId(5), "alice");
+    assert_eq!(test.room.peers(), 3);
+}
+
+#[test]
+fn a_peer_that_connects_again_displaces_its_older_connection() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
+    let effects = test.join(SessionId(9), "alice");
+    let [
+        Effect::Send {
+            to,
+            message: ServerMessage::PeerLeft { seq: 3, peer, reason: LeaveReason::Displaced },
+        },
+        Effect::Close { session: ALICE, code: CloseCode::Displaced },
+        Effect::Send { message: ServerMessage::PeerJoined { seq: 4, peer: again }, .. },
+        Effect::Send { message: ServerMessage::Welcome { seq: 4, .. }, .. },
+    ] = &effects[..]
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((to.as_slice(), peer, &again.id), (&[BOB][..], &self::peer("alice"), &self::peer("alice")));
+    // What the older connection still had on its way is nobody's.
+    assert!(test.say(ALICE, ClientMessage::Leave {}).is_empty());
+    assert!(test.apply(Input::Gone { session: ALICE, why: Gone::Disconnected }).is_empty());
+    assert_eq!(test.room.peers(), 2);
+}
+
+#[test]
+fn the_reason_for_going_is_passed_on() {
+    for (why, expected) in [
+        (Gone::Disconnected, LeaveReason::Disconnected),
+        (Gone::TimedOut, LeaveReason::TimedOut),
+        (Gone::Stalled, LeaveReason::Stalled),
+        (Gone::Refused, LeaveReason::Refused),
+    ] {
+        let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
+        let effects = test.apply(Input::Gone { session: BOB, why });
+        let [Effect::Send { message: ServerMessage::PeerLeft { reason, .. }, .. }] = &effects[..] else {
+            panic!("{effects:?}");
+        };
+        assert_eq!(*reason, expected);
+    }
+}
+
+#[test]
+fn a_peer_whose_queue_is_full_is_closed_and_the_others_are_told() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
+    let effects = test.apply(Input::Stalled { session: BOB });
+    assert!(
+        matches!(
+            &effects[..],
+            [
+                Effect::Send { message: ServerMessage::PeerLeft { reason: LeaveReason::Stalled, .. }, .. },
+                Effect::Close { session: BOB, code: CloseCode::Stalled },
+            ]
+        ),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn an_empty_room_stays_until_its_time_is_over() {
+    let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    test.say(ALICE, ClientMessage::Leave {});
+    test.now = test.start.plus(TTL - Duration::from_millis(1));
+    assert!(test.apply(Input::Tick).is_empty());
+    assert_eq!(test.room.admit(Key::None, test.now), Ok(RoomRole::Guest));
+}
+
+#[test]
+fn a_room_ends_at_its_time_with_everybody_in_it() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
+    assert_eq!(test.room.next_deadline(), test.start.plus(TTL).moment);
+    test.now = test.start.plus(TTL);
+    let effects = test.apply(Input::Tick);
+    assert!(
+        matches!(
+            effects[..],
+            [
+                Effect::Close { session: ALICE, code: CloseCode::RoomClosed },
+                Effect::Close { session: BOB, code: CloseCode::RoomClosed },
+                Effect::Ended(Ending::Expired),
+            ]
+        ),
+        "{effects:?}"
+    );
+    assert!(test.apply(Input::Tick).is_empty());
+}
+
+#[test]
+fn a_room_is_over_at_its_time_even_if_the_timer_is_late() {
+    let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    test.now = test.start.plus(TTL);
+    assert_eq!(test.room.admit(Key::Host, test.now), Err(RefusedEntry::Ended));
+    let effects = test.join(BOB, "bob");
+    assert!(
+        matches!(
+            effects[..],
+            [
+                Effect::Close { session: ALICE, code: CloseCode::RoomClosed },
+                Effect::Ended(Ending::Expired),
+                Effect::Close { session: BOB, code: CloseCode::RoomNotFound },
+            ]
+        ),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn draining_asks_everybody_to_come_back_and_revokes_nothing() {
+    let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    let effects = test.apply(Input::End(Ending::Draining));
+    assert!(
+        matches!(
+            effects[..],
+            [Effect::Close { code: CloseCode::Draining, .. }, Effect::Ended(Ending::Draining)]
+        ),
+        "{effects:?}"
+    );
+    assert!(!Ending::Draining.revokes() && Ending::Closed.revokes() && Ending::Expired.revokes());
+}
+
+#[test]
+fn ice_servers_are_renewed_on_request_but_not_in_a_hurry() {
+    let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    let hasty = test.say(ALICE, ClientMessage::RefreshIce {});
+    check_refused(&hasty, ALICE, ErrorCode::RateLimited, "refresh-ice");
+    test.now = test.now.plus(ICE_REFRESH_INTERVAL);
+    let effects = test.say(ALICE, ClientMessage::RefreshIce {});
+    assert!(matches!(&effects[..], [Effect::GrantIce { to: ALICE, .. }]), "{effects:?}");
+}
+
+#[test]
+fn what_a_relay_counted_for_a_member_is_told_to_all_members() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
+    let effects = test.apply(Input::RelayUsage(usage("alice", 1)));
+    let [Effect::Send { to, message: ServerMessage::RelayUsage { sent_bytes: 1, .. } }] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(to[..], [ALICE, BOB]);
+    assert!(test.apply(Input::RelayUsage(usage("alice", 2))).is_empty());
+    let deadline = test.room.next_deadline();
+    assert_eq!(deadline, test.now.plus(Duration::from_secs(1)).moment);
+    test.now = test.now.plus(Duration::from_secs(1));
+    assert_eq!(test.apply(Input::Tick).len(), 1);
+    assert_eq!(test.room.next_deadline(), test.start.plus(TTL).moment);
+}
+
+#[test]
+fn what_a_relay_counted_for_strangers_or_other_rooms_is_nobodys_business() {
+    let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    assert!(test.apply(Input::RelayUsage(usage("mallory", 1))).is_empty());
+    let elsewhere = RelayUsage { room: "cellar".parse().unwrap(), ..usage("alice", 1) };
+    assert!(test.apply(Input::RelayUsage(elsewhere)).is_empty());
+}
+
+#[test]
+fn an_invite_shown_at_a_full_room_is_not_used_up() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
+    let invite = Key::Invite { id: "i".parse().unwrap(), expires_at: test.now.unix.plus(60) };
+    assert_eq!(test.room.admit(invite.clone(), test.now), Err(RefusedEntry::Full));
+    test.say(CAROL, ClientMessage::Leave {});
+    assert_eq!(test.room.admit(invite.clone(), test.now), Ok(RoomRole::Guest));
+    assert_eq!(test.room.admit(invite, test.now), Err(RefusedEntry::InviteInvalid));
+}
+
+struct TestRoom {
+    room: Room,
+    start: Now,
+    now: Now,
+}
+
+impl TestRoom {
+    fn with(members: &[(SessionId, &str)]) -> Self {
+        let start =
+            Now { moment: Moment::from_origin(Duration::from_secs(5)), unix: UnixSeconds(1_800_000_000) };
+        let settings = RoomSettings {
+            id: "kitchen".parse().unwrap(),
+            epoch: 1,
+            capacity: 3,
+            ttl: TTL,
+            door: Door { password: false, invite_only: false },
+        };
+        let mut test = Self { room: Room::new(settings, start), start, now: start };
+        for (session, name) in members {
+            test.join(*session, name);
+        }
+        test
+    }
+
+    fn join(&mut self, session: SessionId, name: &str) -> Vec<Effect> {
+        let ice = IceGrant { servers: Vec::new(), expires_at: self.now.unix.plus(600) };
+        self.apply(Input::Join(Join { session, peer: peer(name), name: None, role: RoomRole::Guest, ice }))
+    }
+
+    fn say(&mut self, session: SessionId, message: ClientMessage) -> Vec<Effect> {
+        self.apply(Input::Message { session, message })
+    }
+
+    fn apply(&mut self, input: Input) -> Vec<Effect> {
+        self.room.apply(input, self.now)
+    }
+}
+
+fn peer(name: &str) -> PeerId {
+    name.parse().unwrap()
+}
+
+fn usage(peer: &str, sent_bytes: u64) -> RelayUsage {
+    RelayUsage {
+        node: "n".parse().unwrap(),
+        room: "kitchen".parse().unwrap(),
+        peer: peer.parse().unwrap(),
+        allocations: 1,
+        sent_bytes,
+        received_bytes: 0,
+    }
+}
+
+fn check_refused(effects: &[Effect], to: SessionId, code: ErrorCode, kind: &str) {
+    let [Effect::Send { to: told, message: ServerMessage::Error { code: said, refused, .. } }] = effects
+    else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((told.as_slice(), *said, refused.as_deref()), (&[to][..], code, Some(kind)));
+}
