@@ -1,1 +1,33 @@
-//! The relay's shell: workers, sockets, counters.
+//! The relay's shell: threads, sockets and counters around [`causeway_turn_core::Relay`].
+//!
+//! ```text
+//!            ┌ worker 0: core, sockets ┐   orders
+//! clients ───┤ worker 1                ├◄──────────── control plane ◄──► Bus, log
+//! and peers  └ worker n                ┘ ──────────►
+//!                                          reports
+//! ```
+//! One worker per core. Each has a socket of its own on every listening address (`SO_REUSEPORT`): the kernel pins a
+//! client to a worker, so the way of the data shares nothing. The control plane is the only part that runs on a
+//! runtime; the relay goes on relaying without it.
+
+#![forbid(unsafe_code)]
+
+mod control;
+mod core_setup;
+mod files;
+mod host;
+mod io;
+mod ledger;
+mod listeners;
+mod metrics;
+mod settings;
+mod start;
+mod supervise;
+mod user;
+mod worker;
+
+pub use control::{ControlError, ControlPlane};
+pub use settings::{SettingsProblem, TurnSettings};
+pub use start::{RelayKeys, RunningRelay, StartError, StopError, start};
+pub use supervise::WorkerFailure;
+pub use user::UserEntry;

@@ -1,0 +1,258 @@
+//! The control plane: carries orders from the Bus to the workers, and what the workers report to the Bus and the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_cluster::{Bus, Delivery, Subscription};
+use causeway_protocol::Moment;
+use causeway_protocol::bus::{BusMessage, RelayOrder};
+use causeway_service::clock;
+use causeway_turn_core::{Event, Subject, Usage};
+use mio::Waker;
+use tokio::sync::mpsc;
+
+use crate::ledger::{AllocationKey, Bytes, Ledger, Pair};
+use crate::supervise::{Exit, WorkerFailure};
+
+/// How often usage is published, at most.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the relay cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// A worker is gone, and with it the allocations of its clients.
+    #[error("worker {worker} of the relay {failure}")]
+    WorkerFailed {
+        /// Which.
+        worker: usize,
+        /// Why.
+        #[source]
+        failure: WorkerFailure,
+    },
+}
+
+/// What a worker tells the control plane.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) worker: usize,
+    pub(crate) event: Event,
+}
+
+/// The way to one worker.
+#[derive(Clone)]
+pub(crate) struct WorkerHandle {
+    pub(crate) orders: mpsc::Sender<RelayOrder>,
+    pub(crate) waker: Arc<Waker>,
+}
+
+/// The part of a running relay that talks to the Bus. Run it on a runtime for as long as the relay runs.
+pub struct ControlPlane {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) orders: Subscription,
+    pub(crate) workers: Vec<WorkerHandle>,
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) exits: mpsc::Receiver<Exit>,
+    pub(crate) ledger: Ledger,
+}
+
+impl ControlPlane {
+    /// Runs until the relay has been stopped.
+    ///
+    /// # Errors
+    /// [`ControlError::WorkerFailed`] as soon as a worker ends on its own: its clients have no relay any more, so
+    /// the process should end and be started again.
+    pub async fn run(mut self) -> Result<(), ControlError> {
+        let mut running = self.workers.len();
+        let mut bus_open = true;
+        let mut ticks = tokio::time::interval(PUBLISH_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while running > 0 {
+            tokio::select! {
+                // Reports come before the exit of the worker that made them.
+                biased;
+                Some(report) = self.reports.recv() => self.on_report(clock::now().moment, report),
+                Some(exit) = self.exits.recv() => {
+                    running -= 1;
+                    self.on_exit(exit)?;
+                }
+                delivery = self.orders.next(), if bus_open => match delivery {
+                    Some(delivery) => self.on_delivery(delivery).await,
+                    None => {
+                        tracing::warn!("the bus is gone; revocations no longer reach the relay");
+                        bus_open = false;
+                    }
+                },
+                _ = ticks.tick() => self.publish(),
+            }
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn on_report(&mut self, now: Moment, Report { worker, event }: Report) {
+        match event {
+            Event::AllocationCreated { allocation, client, subject, expires, bytes_per_second } => {
+                tracing::debug!(
+                    worker,
+                    allocation = allocation.0,
+                    client = %client.source,
+                    ?subject,
+                    ?expires,
+                    ?bytes_per_second,
+                    "allocation created"
+                );
+                if let Some(pair) = pair(&subject) {
+                    let key = AllocationKey { worker, allocation: allocation.0 };
+                    self.ledger.on_usage(pair, key, Bytes::default());
+                }
+            }
+            Event::Usage { allocation, room, peer, usage } => {
+                let key = AllocationKey { worker, allocation: allocation.0 };
+                self.ledger.on_usage(Pair { room, peer }, key, bytes(usage));
+            }
+            Event::AllocationEnded { allocation, subject, reason, usage } => {
+                tracing::debug!(
+                    worker,
+                    allocation = allocation.0,
+                    ?subject,
+                    reason = reason.as_str(),
+                    sent_bytes = usage.sent.bytes,
+                    received_bytes = usage.received.bytes,
+                    "allocation ended"
+                );
+                if let Some(pair) = pair(&subject) {
+                    let key = AllocationKey { worker, allocation: allocation.0 };
+                    self.ledger.on_ended(now, pair, key, bytes(usage));
+                }
+            }
+        }
+    }
+
+    fn on_exit(&mut self, Exit { worker, how }: Exit) -> Result<(), ControlError> {
+        self.ledger.on_worker_gone(clock::now().moment, worker);
+        how.map_err(|failure| {
+            tracing::error!(worker, %failure, "a worker of the relay ended; its clients have lost their relay");
+            ControlError::WorkerFailed { worker, failure }
+        })
+    }
+
+    async fn on_delivery(&self, delivery: Delivery) {
+        match delivery {
+            Delivery::Message(BusMessage::RelayOrder(order)) => {
+                tracing::info!(?order, "revocation");
+                for worker in &self.workers {
+                    // A full queue is waited for: a revocation must not be lost. A worker that is gone has
+                    // nothing left to revoke, and its exit is on the way here.
+                    if worker.orders.send(order.clone()).await.is_ok()
+                        && let Err(error) = worker.waker.wake()
+                    {
+                        tracing::warn!(%error, "cannot wake a worker; it acts on the order a moment later");
+                    }
+                }
+            }
+            // Of another topic.
+            Delivery::Message(BusMessage::RelayUsage(_)) => {}
+            Delivery::Gap => {
+                tracing::warn!("orders to the relay were lost; some revocations may not be in force")
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        for usage in self.ledger.take_changed(clock::now().moment) {
+            let pair = Pair { room: usage.room.clone(), peer: usage.peer.clone() };
+            if let Err(error) = self.bus.publish(BusMessage::RelayUsage(usage)) {
+                tracing::debug!(%error, "usage is not published; a later total covers it");
+                self.ledger.tell_again(&pair);
+            }
+        }
+    }
+}
+
+fn pair(subject: &Subject) -> Option<Pair> {
+    match subject {
+        Subject::RoomPeer { room, peer } => Some(Pair { room: room.clone(), peer: peer.clone() }),
+        Subject::Rest(_) | Subject::Static(_) => None,
+    }
+}
+
+const fn bytes(usage: Usage) -> Bytes {
+    Bytes { sent: usage.sent.bytes, received: usage.received.bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use causeway_cluster::{MemoryBus, Topic};
+    use causeway_turn_core::{AllocationId, EndReason, Traffic};
+
+    use super::*;
+    use crate::supervise::{self, ExitSenders};
+
+    #[tokio::test]
+    async fn a_panicking_worker_ends_the_control_plane_with_an_error() {
+        let error = run_with_worker(|| panic!("a bug")).await.unwrap_err();
+        assert_eq!(error.to_string(), "worker 0 of the relay panicked: a bug");
+    }
+
+    #[tokio::test]
+    async fn workers_that_stop_as_asked_end_it_well() {
+        assert!(run_with_worker(|| Ok(())).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn usage_that_was_reported_before_the_end_is_still_published() {
+        let parts = Parts::new();
+        let mut published = parts.plane.bus.subscribe(Topic::RelayUsage);
+        let ended = Event::AllocationEnded {
+            allocation: AllocationId(1),
+            subject: Subject::RoomPeer { room: "kitchen".parse().unwrap(), peer: "alice".parse().unwrap() },
+            reason: EndReason::Released,
+            usage: Usage { sent: Traffic { packets: 1, bytes: 10 }, received: Traffic::default() },
+        };
+        parts.reports.try_send(Report { worker: 0, event: ended }).unwrap();
+        parts.exits.control.try_send(Exit { worker: 0, how: Ok(()) }).unwrap();
+        parts.plane.run().await.unwrap();
+        let Some(Delivery::Message(BusMessage::RelayUsage(usage))) = published.next().await else {
+            panic!("usage")
+        };
+        assert_eq!((usage.allocations, usage.sent_bytes), (0, 10));
+    }
+
+    async fn run_with_worker(
+        body: impl FnOnce() -> Result<(), WorkerFailure> + Send + 'static,
+    ) -> Result<(), ControlError> {
+        let parts = Parts::new();
+        let thread = supervise::spawn(0, parts.exits, body).unwrap();
+        let result = parts.plane.run().await;
+        thread.join().unwrap();
+        result
+    }
+
+    /// A control plane of one worker, and the worker's ends of its channels.
+    struct Parts {
+        plane: ControlPlane,
+        reports: mpsc::Sender<Report>,
+        exits: ExitSenders,
+    }
+
+    impl Parts {
+        fn new() -> Self {
+            let poll = mio::Poll::new().unwrap();
+            let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+            let (reports, report_receiver) = mpsc::channel(8);
+            let (control, exits) = mpsc::channel(1);
+            let (joiner, _) = std::sync::mpsc::sync_channel(1);
+            let (orders, _) = mpsc::channel(1);
+            let bus = Arc::new(MemoryBus::new());
+            let plane = ControlPlane {
+                orders: bus.subscribe(Topic::RelayOrders),
+                bus,
+                workers: vec![WorkerHandle { orders, waker }],
+                reports: report_receiver,
+                exits,
+                ledger: Ledger::new("node".parse().unwrap()),
+            };
+            Self { plane, reports, exits: ExitSenders { control, joiner } }
+        }
+    }
+}

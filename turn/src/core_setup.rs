@@ -1,0 +1,77 @@
+//! From the operator's settings to what each worker's core is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_protocol::token::TurnVerifier;
+use causeway_turn_core::{
+    ConfigError, Credentials, Limits, Listener, LoopbackPeers, NonceKey, OwnRelays, Relay, RelayConfig,
+    RestSecret, StaticUser, Transport,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::host::{self, RelayPair};
+use crate::listeners::Listeners;
+use crate::settings::TurnSettings;
+use crate::start::RelayKeys;
+
+/// The settings of one of `workers` cores.
+pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: usize) -> RelayConfig {
+    let core_listeners = listeners
+        .addresses
+        .iter()
+        .zip(&listeners.hosts)
+        .map(|(address, host)| {
+            let RelayPair { v4, v6 } = host::relay_pair(host, &listeners.hosts);
+            Listener { address: *address, transport: Transport::Udp, relay_v4: v4, relay_v6: v6 }
+        })
+        .collect();
+    RelayConfig {
+        relay_ports: settings.relay_port_min..=settings.relay_port_max,
+        default_lifetime: Duration::from_secs(settings.default_lifetime_seconds.into()),
+        max_lifetime: Duration::from_secs(settings.max_lifetime_seconds.into()),
+        limits: Limits {
+            allocations: settings.max_allocations.div_ceil(workers),
+            allocations_per_user: settings.allocations_per_user,
+            ..Limits::default()
+        },
+        loopback_peers: if settings.allow_loopback_peers {
+            LoopbackPeers::AllowedForTests
+        } else {
+            LoopbackPeers::Refused
+        },
+        ..RelayConfig::new(settings.realm.clone(), core_listeners)
+    }
+}
+
+/// The key of nonces, drawn anew at each start and shared by the workers.
+pub(crate) fn nonce_key() -> NonceKey {
+    NonceKey::random(&mut rand::rng())
+}
+
+/// One worker's core.
+pub(crate) fn relay(
+    config: RelayConfig,
+    settings: &TurnSettings,
+    keys: Option<&RelayKeys>,
+    nonce_key: &NonceKey,
+    own: Arc<OwnRelays>,
+) -> Result<Relay, ConfigError> {
+    // ChaCha, seeded by the operating system: relay ports must not be guessed (CVE-2025-69217).
+    let random = StdRng::from_rng(&mut rand::rng());
+    Relay::new(config, credentials(settings, keys), nonce_key, own, random)
+}
+
+fn credentials(settings: &TurnSettings, keys: Option<&RelayKeys>) -> Credentials {
+    Credentials {
+        rooms: keys.map(|keys| TurnVerifier::hs256(&keys.secret)),
+        rest_secrets: settings.rest_secrets.iter().map(|secret| RestSecret::new(secret.expose())).collect(),
+        users: settings
+            .users
+            .iter()
+            .filter_map(|user| user.split())
+            .map(|(name, password)| StaticUser { name: name.to_owned(), password: password.to_owned() })
+            .collect(),
+    }
+}

@@ -1,0 +1,7 @@
+//! Sockets, and the memory that datagrams pass through.
+
+pub(crate) mod arena;
+pub(crate) mod outbox;
+pub(crate) mod ready;
+pub(crate) mod sockets;
+pub(crate) mod udp;

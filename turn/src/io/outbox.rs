@@ -1,0 +1,205 @@
+//! The one place that sends. Sends are planned while datagrams are read and leave together.
+//!
+//! A send is header, payload and padding as an I/O vector: the payload stays where it was received. When a
+//! socket's buffer is full (`EAGAIN`) the datagram is dropped and counted: a relay that queued it would only hide
+//! the congestion from the two ends, which have to react to it.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use causeway_turn_core::{ClientAddr, Header, ListenerId, PeerAddr, RelayPort};
+use rustix::io::Errno;
+use socket2::{SockAddr, SockRef};
+
+use crate::io::arena::Arena;
+use crate::io::sockets::Sockets;
+use crate::io::udp::Fragmentation;
+
+/// Sends that are planned before they leave: as many datagrams as an arena holds, roughly.
+const PLANNED: usize = 256;
+
+/// Declares the reasons once: as variants, as a list and as label values.
+macro_rules! send_failures {
+    ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
+        /// Why a datagram did not leave. The names are the values of a metric's label.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum SendFailure {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl SendFailure {
+            pub(crate) const ALL: [Self; [$($label),*].len()] = [$(Self::$name),*];
+
+            /// The value of the metric's label.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)*
+                }
+            }
+        }
+    };
+}
+
+send_failures! {
+    /// The socket's or the device's buffer is full (`EAGAIN`, `ENOBUFS`, `ENOMEM`).
+    BufferFull = "buffer_full",
+    /// Larger than the path allows with DF set, or than UDP carries (`EMSGSIZE`).
+    TooLarge = "too_large",
+    /// No route, or the destination said that nobody is there.
+    Unreachable = "unreachable",
+    /// A firewall rule or a broadcast address (`EPERM`, `EACCES`).
+    Forbidden = "forbidden",
+    /// The socket has been closed since the send was planned.
+    Closed = "closed",
+    /// Anything else the kernel said.
+    Other = "other",
+}
+
+/// Failures so far, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SendFailures([u64; SendFailure::ALL.len()]);
+
+impl SendFailures {
+    pub(crate) fn of(&self, failure: SendFailure) -> u64 {
+        self.0.get(failure as usize).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, failure: SendFailure) {
+        if let Some(count) = self.0.get_mut(failure as usize) {
+            *count = count.wrapping_add(1);
+        }
+    }
+}
+
+enum Planned {
+    ToPeer { on: RelayPort, to: PeerAddr, payload: Range<usize>, fragmentation: Fragmentation },
+    ToClient { to: ClientAddr, header: Header, payload: Range<usize>, padding: u8 },
+}
+
+/// Sends that wait for the end of a pass.
+pub(crate) struct Outbox {
+    planned: Vec<Planned>,
+    failures: SendFailures,
+}
+
+impl Outbox {
+    pub(crate) fn new() -> Self {
+        Self { planned: Vec::with_capacity(PLANNED), failures: SendFailures::default() }
+    }
+
+    /// No further send can be planned before a [`flush`](Self::flush).
+    pub(crate) fn is_full(&self) -> bool {
+        self.planned.len() >= PLANNED
+    }
+
+    pub(crate) fn failures(&self) -> &SendFailures {
+        &self.failures
+    }
+
+    /// Plans `payload`, a range of the arena, for a peer.
+    pub(crate) fn plan_to_peer(
+        &mut self,
+        on: RelayPort,
+        to: PeerAddr,
+        payload: Range<usize>,
+        fragmentation: Fragmentation,
+    ) {
+        self.planned.push(Planned::ToPeer { on, to, payload, fragmentation });
+    }
+
+    /// Plans `header`, `payload`, a range of the arena, and so many zero bytes for a client.
+    pub(crate) fn plan_to_client(
+        &mut self,
+        to: ClientAddr,
+        header: Header,
+        payload: Range<usize>,
+        padding: u8,
+    ) {
+        self.planned.push(Planned::ToClient { to, header, payload, padding });
+    }
+
+    /// Sends everything that was planned.
+    pub(crate) fn flush(&mut self, arena: &Arena, sockets: &mut Sockets) {
+        for planned in self.planned.drain(..) {
+            let sent = match planned {
+                Planned::ToPeer { on, to, payload, fragmentation } => {
+                    send_to_peer(sockets, on, to, arena.at(payload), fragmentation)
+                }
+                Planned::ToClient { to, header, payload, padding } => {
+                    let parts = [
+                        IoSlice::new(header.as_bytes()),
+                        IoSlice::new(arena.at(payload)),
+                        IoSlice::new(PADDING.get(..usize::from(padding)).unwrap_or_default()),
+                    ];
+                    send_to_client(sockets, to.listener, to.source, &parts)
+                }
+            };
+            if let Err(failure) = sent {
+                self.failures.count(failure);
+            }
+        }
+    }
+
+    /// Sends a whole answer at once.
+    pub(crate) fn reply(&mut self, sockets: &Sockets, to: ClientAddr, bytes: &[u8]) {
+        if let Err(failure) = send_to_client(sockets, to.listener, to.source, &[IoSlice::new(bytes)]) {
+            self.failures.count(failure);
+        }
+    }
+}
+
+/// RFC 8489 §14: attributes end on a multiple of four bytes.
+const PADDING: [u8; 3] = [0; 3];
+
+fn send_to_peer(
+    sockets: &mut Sockets,
+    on: RelayPort,
+    to: PeerAddr,
+    payload: &[u8],
+    fragmentation: Fragmentation,
+) -> Result<(), SendFailure> {
+    let relay = sockets.relay_mut(on.slot).ok_or(SendFailure::Closed)?;
+    relay.set_fragmentation(fragmentation).map_err(|error| failure(&error))?;
+    loop {
+        match relay.socket.send_to(payload, to.socket()) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failure(&error)),
+        }
+    }
+}
+
+fn send_to_client(
+    sockets: &Sockets,
+    listener: ListenerId,
+    to: SocketAddr,
+    parts: &[IoSlice<'_>],
+) -> Result<(), SendFailure> {
+    let socket = sockets.listener(listener).ok_or(SendFailure::Closed)?;
+    let to = SockAddr::from(to);
+    loop {
+        match SockRef::from(socket).send_to_vectored(parts, &to) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failure(&error)),
+        }
+    }
+}
+
+fn failure(error: &io::Error) -> SendFailure {
+    match Errno::from_io_error(error) {
+        Some(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => SendFailure::BufferFull,
+        Some(Errno::MSGSIZE) => SendFailure::TooLarge,
+        Some(
+            Errno::NETUNREACH
+            | Errno::HOSTUNREACH
+            | Errno::CONNREFUSED
+            | Errno::NETDOWN
+            | Errno::HOSTDOWN
+            | Errno::ADDRNOTAVAIL,
+        ) => SendFailure::Unreachable,
+        Some(Errno::PERM | Errno::ACCESS) => SendFailure::Forbidden,
+        Some(_) | None => SendFailure::Other,
+    }
+}

@@ -1,0 +1,218 @@
+//! A worker's sockets: one per listener for its clients, one per relayed address for their peers.
+
+use std::io;
+use std::net::SocketAddr;
+
+use causeway_turn_core::{BindError, ListenerId, RelayPort};
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+
+use crate::io::udp::{self, Fragmentation};
+
+/// Wakes the worker for what comes from other threads.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+/// Listeners have the tokens below, relay sockets this one plus their slot. A listener's id has 16 bits.
+const FIRST_RELAY: usize = 1 << 16;
+
+/// Which socket a datagram came in on or goes out from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketKey {
+    /// The socket on a listener's address.
+    Client(ListenerId),
+    /// The relay socket in a slot.
+    Relay(u32),
+}
+
+impl SocketKey {
+    /// The socket that mio means; `None` for the waker.
+    pub(crate) fn of(token: Token) -> Option<Self> {
+        match (u16::try_from(token.0), token.0.checked_sub(FIRST_RELAY)) {
+            (Ok(listener), _) => Some(Self::Client(ListenerId(listener))),
+            (Err(_), Some(slot)) => u32::try_from(slot).ok().map(Self::Relay),
+            // A number beyond 16 bits is at least the first relay's.
+            (Err(_), None) => None,
+        }
+    }
+
+    fn token(self) -> Token {
+        match self {
+            Self::Client(listener) => Token(usize::from(listener.0)),
+            Self::Relay(slot) => Token(FIRST_RELAY + slot as usize),
+        }
+    }
+}
+
+/// The socket of a relayed address.
+pub(crate) struct RelaySocket {
+    pub(crate) socket: UdpSocket,
+    pub(crate) port: RelayPort,
+    fragmentation: Fragmentation,
+}
+
+impl RelaySocket {
+    /// Sets DF for what is sent next, if it is not set so already.
+    pub(crate) fn set_fragmentation(&mut self, fragmentation: Fragmentation) -> io::Result<()> {
+        if self.fragmentation != fragmentation {
+            udp::set_fragmentation(&self.socket, self.port.address, fragmentation)?;
+            self.fragmentation = fragmentation;
+        }
+        Ok(())
+    }
+}
+
+/// All sockets of a worker. Dropping it closes them.
+pub(crate) struct Sockets {
+    registry: Registry,
+    listeners: Vec<UdpSocket>,
+    /// By the slot that the core gave.
+    relays: Vec<Option<RelaySocket>>,
+}
+
+impl Sockets {
+    /// Takes the listening sockets, in the order of their [`ListenerId`].
+    pub(crate) fn new(registry: Registry, mut listeners: Vec<UdpSocket>) -> io::Result<Self> {
+        for (id, listener) in (0..=u16::MAX).zip(&mut listeners) {
+            registry.register(listener, SocketKey::Client(ListenerId(id)).token(), Interest::READABLE)?;
+        }
+        Ok(Self { registry, listeners, relays: Vec::new() })
+    }
+
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&UdpSocket> {
+        self.listeners.get(usize::from(id.0))
+    }
+
+    pub(crate) fn relay(&self, slot: u32) -> Option<&RelaySocket> {
+        self.relays.get(slot as usize)?.as_ref()
+    }
+
+    pub(crate) fn relay_mut(&mut self, slot: u32) -> Option<&mut RelaySocket> {
+        self.relays.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Binds a relayed address, and the next one with it if there is one: both or neither.
+    pub(crate) fn bind(&mut self, port: RelayPort, next: Option<RelayPort>) -> Result<(), BindError> {
+        let first = self.open(port)?;
+        let second = next.map(|next| self.open(next)).transpose()?;
+        for relay in std::iter::once(first).chain(second) {
+            let slot = relay.port.slot as usize;
+            if self.relays.len() <= slot {
+                self.relays.resize_with(slot + 1, || None);
+            }
+            if let Some(place) = self.relays.get_mut(slot) {
+                *place = Some(relay);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes a relay socket. What waits in its buffer is lost, as it would be a moment later.
+    pub(crate) fn unbind(&mut self, port: RelayPort) {
+        if let Some(place) = self.relays.get_mut(port.slot as usize) {
+            // Closing removes it from epoll too: nobody else has this file description.
+            *place = None;
+        }
+    }
+
+    fn open(&self, port: RelayPort) -> Result<RelaySocket, BindError> {
+        let mut socket = udp::relay(port.address).map_err(|error| bind_error(&error))?;
+        self.registry
+            .register(&mut socket, SocketKey::Relay(port.slot).token(), Interest::READABLE)
+            .map_err(|error| bind_error(&error))?;
+        Ok(RelaySocket { socket, port, fragmentation: Fragmentation::Allowed })
+    }
+}
+
+fn bind_error(error: &io::Error) -> BindError {
+    match Errno::from_io_error(error) {
+        Some(Errno::ADDRINUSE) => BindError::AddressInUse,
+        Some(Errno::ADDRNOTAVAIL) => BindError::AddressNotAvailable,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => BindError::OutOfSockets,
+        Some(_) | None => BindError::Refused,
+    }
+}
+
+/// Receives into `room`: how many bytes, and from whom. `None` once the socket is drained.
+///
+/// ICMP errors that an earlier datagram of ours caused may show up here. They say nothing about the next
+/// datagram, so they are passed over; each read takes one such error away, so this ends.
+pub(crate) fn receive(socket: &UdpSocket, room: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    loop {
+        match socket.recv_from(room) {
+            Ok(received) => return Some(received),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => return None,
+                io::ErrorKind::Interrupted
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::ConnectionReset => {}
+                // Not enough memory, or a network that went down: the next datagram reports the socket again.
+                _ => return None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_finds_its_socket_again() {
+        for key in [
+            SocketKey::Client(ListenerId(0)),
+            SocketKey::Client(ListenerId(u16::MAX)),
+            SocketKey::Relay(0),
+            SocketKey::Relay(u32::MAX),
+        ] {
+            assert_eq!(SocketKey::of(key.token()), Some(key));
+        }
+        assert_eq!(SocketKey::of(WAKER), None);
+    }
+
+    #[test]
+    fn a_taken_port_is_reported_as_taken() {
+        let (poll, mut sockets) = sockets();
+        sockets.bind(port(0, "127.0.0.1:0"), None).unwrap();
+        let taken = sockets.relay(0).unwrap().socket.local_addr().unwrap();
+        assert_eq!(sockets.bind(RelayPort { slot: 1, address: taken }, None), Err(BindError::AddressInUse));
+        drop(poll);
+    }
+
+    #[test]
+    fn an_address_of_another_host_is_reported_as_such() {
+        let (_poll, mut sockets) = sockets();
+        let error = sockets.bind(port(0, "192.0.2.1:0"), None);
+        assert_eq!(error, Err(BindError::AddressNotAvailable));
+    }
+
+    #[test]
+    fn of_a_pair_both_are_bound_or_neither() {
+        let (_poll, mut sockets) = sockets();
+        sockets.bind(port(0, "127.0.0.1:0"), None).unwrap();
+        let taken = sockets.relay(0).unwrap().socket.local_addr().unwrap();
+        let second = RelayPort { slot: 2, address: taken };
+        assert_eq!(sockets.bind(port(1, "127.0.0.1:0"), Some(second)), Err(BindError::AddressInUse));
+        assert!(sockets.relay(1).is_none());
+    }
+
+    #[test]
+    fn an_unbound_port_is_free_again() {
+        let (_poll, mut sockets) = sockets();
+        sockets.bind(port(0, "127.0.0.1:0"), None).unwrap();
+        let address = sockets.relay(0).unwrap().socket.local_addr().unwrap();
+        sockets.unbind(port(0, "127.0.0.1:0"));
+        assert_eq!(sockets.bind(RelayPort { slot: 0, address }, None), Ok(()));
+    }
+
+    fn sockets() -> (mio::Poll, Sockets) {
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        (poll, Sockets::new(registry, Vec::new()).unwrap())
+    }
+
+    fn port(slot: u32, address: &str) -> RelayPort {
+        RelayPort { slot, address: address.parse().unwrap() }
+    }
+}

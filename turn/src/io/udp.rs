@@ -1,0 +1,151 @@
+//! UDP sockets as the relay wants them: non-blocking, one family each, with large buffers.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Asked of the kernel for each client socket, in bytes each way: 20 ms of 1.6 Gbit/s. A guess.
+pub(crate) const CLIENT_BUFFER: usize = 4 << 20;
+/// Asked of the kernel for each relay socket, which serves one allocation. A guess.
+pub(crate) const RELAY_BUFFER: usize = 1 << 20;
+
+/// Whether sockets of other workers listen on the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// The only one.
+    Alone,
+    /// The first of several. It binds alone, so that an address that anybody else uses is an error, and opens
+    /// the address to the others afterwards. Two processes that both set `SO_REUSEPORT` before they bind would
+    /// share their clients without a word.
+    First,
+    /// One more after the first.
+    Joining,
+}
+
+/// Whether routers may fragment what a socket sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fragmentation {
+    /// DF is 0, and what ICMP says about the path is ignored: a forged message could shrink it.
+    Allowed,
+    /// DF is 1; what is larger than the path is refused by the kernel.
+    Forbidden,
+}
+
+/// What the kernel gave of the buffers asked for, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Buffers {
+    pub(crate) receive: usize,
+    pub(crate) send: usize,
+}
+
+/// A socket that clients send to.
+pub(crate) fn listener(address: SocketAddr, sharing: Sharing) -> io::Result<(UdpSocket, Buffers)> {
+    let socket = plain(address)?;
+    if sharing == Sharing::Joining {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    if sharing == Sharing::First {
+        socket.set_reuse_port(true)?;
+    }
+    let buffers = grow(&socket, CLIENT_BUFFER)?;
+    Ok((UdpSocket::from_std(socket.into()), buffers))
+}
+
+/// The socket of a relayed address.
+pub(crate) fn relay(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = plain(address)?;
+    socket.bind(&address.into())?;
+    grow(&socket, RELAY_BUFFER)?;
+    let socket = UdpSocket::from_std(socket.into());
+    set_fragmentation(&socket, address, Fragmentation::Allowed)?;
+    Ok(socket)
+}
+
+/// Sets DF for everything that `socket`, which is bound to `address`, sends from now on.
+pub(crate) fn set_fragmentation(
+    socket: &UdpSocket,
+    address: SocketAddr,
+    fragmentation: Fragmentation,
+) -> io::Result<()> {
+    match (address, fragmentation) {
+        (SocketAddr::V4(_), Fragmentation::Allowed) => {
+            set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::OMIT)?
+        }
+        (SocketAddr::V4(_), Fragmentation::Forbidden) => {
+            set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)?
+        }
+        (SocketAddr::V6(_), Fragmentation::Allowed) => {
+            set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::OMIT)?;
+        }
+        (SocketAddr::V6(_), Fragmentation::Forbidden) => {
+            set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)?;
+        }
+    }
+    Ok(())
+}
+
+fn plain(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Asks for `bytes` each way. The kernel silently gives less where `net.core.rmem_max` and `wmem_max` say so.
+fn grow(socket: &Socket, bytes: usize) -> io::Result<Buffers> {
+    socket.set_recv_buffer_size(bytes)?;
+    socket.set_send_buffer_size(bytes)?;
+    // socket(7): the kernel doubles the number it is given, for its own bookkeeping, and shows it doubled.
+    Ok(Buffers { receive: socket.recv_buffer_size()? / 2, send: socket.send_buffer_size()? / 2 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FREE: &str = "127.0.0.1:0";
+
+    #[test]
+    fn workers_share_an_address() {
+        let (first, _) = listener(FREE.parse().unwrap(), Sharing::First).unwrap();
+        let address = first.local_addr().unwrap();
+        let joining: Vec<_> =
+            (0..3).map(|_| listener(address, Sharing::Joining).unwrap().0.local_addr().unwrap()).collect();
+        assert_eq!(joining, [address; 3]);
+    }
+
+    #[test]
+    fn a_second_process_that_shares_too_is_refused() {
+        let (first, _) = listener(FREE.parse().unwrap(), Sharing::First).unwrap();
+        let error = listener(first.local_addr().unwrap(), Sharing::First).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_relayed_address_is_never_shared() {
+        let first = relay(FREE.parse().unwrap()).unwrap();
+        let error = relay(first.local_addr().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn fragmentation_can_be_forbidden_and_allowed_again() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let address = address.parse().unwrap();
+            let socket = relay(address).unwrap();
+            set_fragmentation(&socket, address, Fragmentation::Forbidden).unwrap();
+            let too_large = socket.send_to(&[0; 65_507 - 20], socket.local_addr().unwrap());
+            set_fragmentation(&socket, address, Fragmentation::Allowed).unwrap();
+            // Loopback's MTU is 65 536, so this size passes either way; the options themselves must be taken.
+            assert!(too_large.is_ok(), "{too_large:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! From a worker's plain counters to the process's metrics, about once a second.
+//!
+//! The names are promises to operators: docs/operations.md lists them. Labels are closed sets.
+
+use causeway_turn_core::{AnswerCode, Counters, DropReason, RequestMethod};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+
+use crate::io::outbox::{SendFailure, SendFailures};
+
+const ALLOCATIONS: &str = "causeway_turn_allocations";
+const RELAYED_BYTES: &str = "causeway_turn_relayed_bytes_total";
+const RELAYED_PACKETS: &str = "causeway_turn_relayed_packets_total";
+const DROPPED: &str = "causeway_turn_dropped_total";
+const REQUESTS: &str = "causeway_turn_requests_total";
+const ANSWERS: &str = "causeway_turn_answers_total";
+const EVENTS_LOST: &str = "causeway_turn_events_lost_total";
+const SEND_FAILURES: &str = "causeway_turn_send_failures_total";
+
+/// What each metric means, for `# HELP`.
+pub(crate) fn describe() {
+    describe_gauge!(ALLOCATIONS, "Allocations alive");
+    describe_counter!(RELAYED_BYTES, "Application bytes relayed, without headers");
+    describe_counter!(RELAYED_PACKETS, "Application datagrams relayed");
+    describe_counter!(DROPPED, "Datagrams refused, by reason");
+    describe_counter!(REQUESTS, "STUN and TURN requests received, by method");
+    describe_counter!(ANSWERS, "STUN and TURN requests answered, by error code or success");
+    describe_counter!(EVENTS_LOST, "Reports of workers that the control plane was too slow to take");
+    describe_counter!(SEND_FAILURES, "Datagrams that the kernel did not send, by reason");
+}
+
+/// Everything that a worker counts, at one moment.
+pub(crate) struct Readings<'a> {
+    pub(crate) core: &'a Counters,
+    pub(crate) send_failures: &'a SendFailures,
+    pub(crate) events_lost: u64,
+}
+
+/// A worker's handles to the process's metrics, and what it has already added to each.
+pub(crate) struct Meter {
+    allocations: Gauge,
+    counted_allocations: u64,
+    to_peer: Direction,
+    to_client: Direction,
+    dropped: [Total; DropReason::ALL.len()],
+    requests: [Total; RequestMethod::ALL.len()],
+    answers: [Total; AnswerCode::ALL.len()],
+    events_lost: Total,
+    send_failures: [Total; SendFailure::ALL.len()],
+}
+
+struct Direction {
+    bytes: Total,
+    packets: Total,
+}
+
+struct Total {
+    counter: Counter,
+    counted: u64,
+}
+
+impl Total {
+    fn new(counter: Counter) -> Self {
+        Self { counter, counted: 0 }
+    }
+
+    fn read(&mut self, reading: u64) {
+        self.counter.increment(reading.wrapping_sub(self.counted));
+        self.counted = reading;
+    }
+}
+
+impl Direction {
+    fn new(name: &'static str) -> Self {
+        Self {
+            bytes: Total::new(counter!(RELAYED_BYTES, "direction" => name)),
+            packets: Total::new(counter!(RELAYED_PACKETS, "direction" => name)),
+        }
+    }
+}
+
+impl Meter {
+    /// Takes the handles from the recorder of the calling thread or process. All series exist from here on, so that
+    /// a rate of zero is zero and not absent.
+    pub(crate) fn new() -> Self {
+        Self {
+            allocations: gauge!(ALLOCATIONS),
+            counted_allocations: 0,
+            to_peer: Direction::new("to_peer"),
+            to_client: Direction::new("to_client"),
+            dropped: DropReason::ALL.map(|reason| Total::new(counter!(DROPPED, "reason" => reason.as_str()))),
+            requests: RequestMethod::ALL
+                .map(|method| Total::new(counter!(REQUESTS, "method" => method.as_str()))),
+            answers: AnswerCode::ALL.map(|code| Total::new(counter!(ANSWERS, "code" => code.as_str()))),
+            events_lost: Total::new(counter!(EVENTS_LOST)),
+            send_failures: SendFailure::ALL
+                .map(|reason| Total::new(counter!(SEND_FAILURES, "reason" => reason.as_str()))),
+        }
+    }
+
+    /// Adds what has been counted since the last time.
+    pub(crate) fn read(&mut self, readings: &Readings<'_>) {
+        let core = readings.core;
+        self.read_allocations(core.allocations);
+        self.to_peer.bytes.read(core.relayed.sent.bytes);
+        self.to_peer.packets.read(core.relayed.sent.packets);
+        self.to_client.bytes.read(core.relayed.received.bytes);
+        self.to_client.packets.read(core.relayed.received.packets);
+        for (total, reason) in self.dropped.iter_mut().zip(DropReason::ALL) {
+            total.read(core.dropped(reason));
+        }
+        for (total, method) in self.requests.iter_mut().zip(RequestMethod::ALL) {
+            total.read(core.requests(method));
+        }
+        for (total, code) in self.answers.iter_mut().zip(AnswerCode::ALL) {
+            total.read(core.answers(code));
+        }
+        self.events_lost.read(readings.events_lost);
+        for (total, reason) in self.send_failures.iter_mut().zip(SendFailure::ALL) {
+            total.read(readings.send_failures.of(reason));
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64; allocations are far below 2^53")]
+    fn read_allocations(&mut self, alive: u64) {
+        self.allocations.increment(alive as f64 - self.counted_allocations as f64);
+        self.counted_allocations = alive;
+    }
+}
+
+impl Drop for Meter {
+    /// A worker that is gone has no allocations.
+    fn drop(&mut self) {
+        self.read_allocations(0);
+    }
+}

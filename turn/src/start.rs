@@ -1,0 +1,315 @@
+//! Starts a relay: binds everything, then lets the workers run; and stops it again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use causeway_cluster::{Bus, Topic};
+use causeway_protocol::NodeId;
+use causeway_protocol::secret::Secret;
+use causeway_service::clock;
+use causeway_turn_core::{ConfigError, OwnRelays};
+use mio::net::UdpSocket;
+use mio::{Poll, Waker};
+use tokio::sync::mpsc;
+
+use crate::control::{ControlPlane, Report, WorkerHandle};
+use crate::core_setup;
+use crate::files;
+use crate::io::sockets::{Sockets, WAKER};
+use crate::io::udp::CLIENT_BUFFER;
+use crate::ledger::Ledger;
+use crate::listeners::{self, Listeners};
+use crate::metrics::{self, Meter};
+use crate::settings::{SettingsProblem, TurnSettings};
+use crate::supervise::{self, ExitSenders};
+use crate::worker::{Signals, Worker};
+
+/// Orders that wait for one worker. A full queue makes the control plane wait.
+const ORDERS: usize = 1024;
+/// Reports that wait for the control plane, besides one per allocation that may come and go at once.
+const REPORTS: usize = 4096;
+
+/// What room credentials are checked with. Without keys the relay refuses them.
+#[derive(Clone, Debug)]
+pub struct RelayKeys {
+    /// The installation's secret, the same as where the credentials are minted.
+    pub secret: Secret,
+}
+
+/// Why a relay does not start. Nothing stays bound and no thread goes on running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings cannot be used.
+    #[error("{}", sentences(.0))]
+    Settings(Vec<SettingsProblem>),
+    /// The host's addresses cannot be read.
+    #[error("cannot read the addresses of this host's interfaces: {0}; name the addresses to listen on")]
+    Interfaces(#[source] io::Error),
+    /// There is nothing to listen on.
+    #[error("this host has no address to listen on; name one")]
+    NoAddress,
+    /// Another process has the address.
+    #[error("UDP {address} is already in use; stop the other process or choose another port")]
+    AddressInUse {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address belongs to no interface.
+    #[error("{} is no address of this host; listen on another", address.ip())]
+    AddressNotAvailable {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The port is reserved.
+    #[error("UDP {address} needs more rights (ports below 1024 do); choose a port from 1024 on")]
+    PermissionDenied {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The operating system refuses the address in another way.
+    #[error("cannot listen on UDP {address}: {source}; choose another address or port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+    /// The core refuses its settings: [`TurnSettings::validate`] should have said so before.
+    #[error(transparent)]
+    Core(#[from] ConfigError),
+    /// The operating system has no room for a worker: a thread, its poll or its registrations.
+    #[error("cannot start a worker: {0}; start fewer workers or raise the limits of the process")]
+    Worker(#[source] io::Error),
+}
+
+fn sentences(problems: &[SettingsProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Why a relay did not stop as asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// Some workers did not end in time; their threads are left behind.
+    #[error("{workers} workers of the relay did not end in time")]
+    Deadline {
+        /// How many.
+        workers: usize,
+    },
+}
+
+/// A relay at work. Dropping it asks the workers to end and does not wait for them.
+pub struct RunningRelay {
+    addresses: Vec<SocketAddr>,
+    signals: Arc<Signals>,
+    workers: Vec<RunningWorker>,
+    ended: std::sync::mpsc::Receiver<usize>,
+}
+
+struct RunningWorker {
+    waker: Arc<Waker>,
+    allocations: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts a relay: all sockets are bound before the first thread runs. Metrics go to the recorder that is installed
+/// when this is called.
+///
+/// The [`ControlPlane`] has to [run](ControlPlane::run) as long as the relay does.
+///
+/// # Errors
+/// [`StartError`], each a sentence that says what to do.
+pub fn start(
+    settings: &TurnSettings,
+    keys: Option<&RelayKeys>,
+    node: NodeId,
+    bus: Arc<dyn Bus>,
+) -> Result<(RunningRelay, ControlPlane), StartError> {
+    let problems = settings.validate();
+    if !problems.is_empty() {
+        return Err(StartError::Settings(problems));
+    }
+    let count = match settings.workers {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        workers => workers,
+    };
+    let listeners = listeners::bind(settings, count)?;
+    files::raise_limit(settings.max_allocations);
+    announce(settings, keys, &listeners, count);
+    metrics::describe();
+    Starting::new(settings, keys, listeners, count)?.run(node, bus)
+}
+
+/// Tells the operator what runs, and what will surprise.
+fn announce(settings: &TurnSettings, keys: Option<&RelayKeys>, listeners: &Listeners, workers: usize) {
+    tracing::info!(addresses = ?listeners.addresses, workers, "the relay listens");
+    let granted = listeners.buffers;
+    if granted.receive < CLIENT_BUFFER || granted.send < CLIENT_BUFFER {
+        tracing::info!(
+            wanted = CLIENT_BUFFER,
+            receive = granted.receive,
+            send = granted.send,
+            "the kernel gives smaller socket buffers; raise net.core.rmem_max and net.core.wmem_max for high rates"
+        );
+    }
+    if settings.allow_loopback_peers {
+        tracing::warn!("clients can reach this host's own services through the relay (allow_loopback_peers)");
+    }
+    if keys.is_none() && settings.users.is_empty() && settings.rest_secrets.is_empty() {
+        tracing::warn!(
+            "nobody can use the relay: there is no user, no REST secret and no key for room credentials"
+        );
+    }
+}
+
+/// Workers that are complete and not yet running.
+struct Starting {
+    addresses: Vec<SocketAddr>,
+    signals: Arc<Signals>,
+    workers: Vec<(Worker, WorkerHandle)>,
+    reports: mpsc::Receiver<Report>,
+}
+
+impl Starting {
+    fn new(
+        settings: &TurnSettings,
+        keys: Option<&RelayKeys>,
+        listeners: Listeners,
+        count: usize,
+    ) -> Result<Self, StartError> {
+        let config = core_setup::config(settings, &listeners, count);
+        let own = Arc::new(OwnRelays::new(listeners.ips()));
+        let nonce_key = core_setup::nonce_key();
+        let signals = Arc::new(Signals::default());
+        // An end of every allocation at once fits, so that usage is not lost to a revoked room or a drain.
+        let (report_sender, reports) = mpsc::channel(REPORTS + 2 * settings.max_allocations);
+        let mut workers = Vec::with_capacity(count);
+        for (index, listening) in listeners.sockets.into_iter().enumerate() {
+            let relay = core_setup::relay(config.clone(), settings, keys, &nonce_key, Arc::clone(&own))?;
+            let (poll, sockets, waker) = poll(listening).map_err(StartError::Worker)?;
+            let (orders, order_receiver) = mpsc::channel(ORDERS);
+            let worker = Worker {
+                index,
+                relay,
+                poll,
+                sockets,
+                signals: Arc::clone(&signals),
+                orders: order_receiver,
+                reports: report_sender.clone(),
+                meter: Meter::new(),
+                allocations: Arc::new(AtomicU64::new(0)),
+            };
+            workers.push((worker, WorkerHandle { orders, waker: Arc::new(waker) }));
+        }
+        Ok(Self { addresses: listeners.addresses, signals, workers, reports })
+    }
+
+    fn run(self, node: NodeId, bus: Arc<dyn Bus>) -> Result<(RunningRelay, ControlPlane), StartError> {
+        let (control, exits) = mpsc::channel(self.workers.len());
+        let (joiner, ended) = std::sync::mpsc::sync_channel(self.workers.len());
+        let exit_senders = ExitSenders { control, joiner };
+        let orders = bus.subscribe(Topic::RelayOrders);
+        // Dropped on an early return, which stops the workers that already run.
+        let mut running =
+            RunningRelay { addresses: self.addresses, signals: self.signals, workers: Vec::new(), ended };
+        let mut handles = Vec::new();
+        for (worker, handle) in self.workers {
+            let allocations = Arc::clone(&worker.allocations);
+            let thread = supervise::spawn(worker.index, exit_senders.clone(), move || worker.run())
+                .map_err(StartError::Worker)?;
+            let waker = Arc::clone(&handle.waker);
+            running.workers.push(RunningWorker { waker, allocations, thread: Some(thread) });
+            handles.push(handle);
+        }
+        let control = ControlPlane {
+            bus,
+            orders,
+            workers: handles,
+            reports: self.reports,
+            exits,
+            ledger: Ledger::new(node),
+        };
+        Ok((running, control))
+    }
+}
+
+/// What a worker waits on: its sockets, and a waker for other threads.
+fn poll(listening: Vec<UdpSocket>) -> io::Result<(Poll, Sockets, Waker)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    let sockets = Sockets::new(poll.registry().try_clone()?, listening)?;
+    Ok((poll, sockets, waker))
+}
+
+impl RunningRelay {
+    /// The addresses that clients reach, in the order of the settings.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
+    }
+
+    /// Allocations alive, over all workers.
+    #[must_use]
+    pub fn allocations(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.allocations.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Takes no new allocations from here on; those alive go on until they end or the relay is stopped.
+    pub fn drain(&self) {
+        self.signals.draining.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Ends all workers and waits for them, at most `within`. Blocks the calling thread.
+    ///
+    /// # Errors
+    /// [`StopError::Deadline`] if some are still running then.
+    pub fn stop(mut self, within: Duration) -> Result<(), StopError> {
+        self.request_stop();
+        let deadline = clock::now().moment.plus(within);
+        let mut running = self.workers.len();
+        while running > 0 {
+            match self.ended.recv_timeout(deadline.since(clock::now().moment)) {
+                Ok(worker) => {
+                    running -= 1;
+                    // A worker reports its end as its last act, so this does not wait.
+                    if let Some(thread) = self.workers.get_mut(worker).and_then(|worker| worker.thread.take())
+                        && thread.join().is_err()
+                    {
+                        // Panics are caught and reported inside the thread.
+                        tracing::error!(worker, "a worker ended without a word");
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return Err(StopError::Deadline { workers: running });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn request_stop(&self) {
+        self.signals.stopping.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        for worker in &self.workers {
+            if let Err(error) = worker.waker.wake() {
+                tracing::warn!(%error, "cannot wake a worker; it notices with its next datagram or timer");
+            }
+        }
+    }
+}
+
+impl Drop for RunningRelay {
+    fn drop(&mut self) {
+        self.request_stop();
+    }
+}

@@ -1,0 +1,280 @@
+//! A worker: one thread that owns its sockets and its [`Relay`], and shares nothing on the way of the data.
+//!
+//! ```text
+//! wait → orders → read and plan → send → timers → actions → count → wait
+//! ```
+//! Time is read once a turn. Nothing in here logs, locks or allocates per datagram.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use causeway_protocol::bus::RelayOrder;
+use causeway_protocol::{Moment, Now};
+use causeway_service::clock;
+use causeway_turn_core::{Action, ClientAddr, Control, ListenerId, Payload, PeerAddr, Relay, Verdict};
+use mio::{Events, Poll};
+use tokio::sync::mpsc;
+
+use crate::control::Report;
+use crate::io::arena::Arena;
+use crate::io::outbox::Outbox;
+use crate::io::ready::ReadyList;
+use crate::io::sockets::{SocketKey, Sockets, receive};
+use crate::io::udp::Fragmentation;
+use crate::metrics::{Meter, Readings};
+use crate::supervise::WorkerFailure;
+
+/// Datagrams of one turn, before timers and orders get their chance: some milliseconds of work. A guess.
+const TURN_BUDGET: usize = 1024;
+/// Datagrams of one side, clients or peers, before the other side reads: neither starves the other.
+const SIDE_BUDGET: usize = 128;
+/// Datagrams of one relay socket before the next one's: allocations of one worker share it fairly.
+const SOCKET_BUDGET: usize = 32;
+/// Orders of one turn. Each may scan all allocations.
+const ORDER_BUDGET: usize = 16;
+/// Readiness reports taken from the kernel at once. More stay there for the next turn.
+const EVENTS: usize = 1024;
+/// How often counters become metrics.
+const METRICS_EVERY: Duration = Duration::from_secs(1);
+
+/// What other threads ask of all workers, and what they may look at.
+#[derive(Default)]
+pub(crate) struct Signals {
+    pub(crate) draining: AtomicBool,
+    pub(crate) stopping: AtomicBool,
+}
+
+/// Everything a worker is built from.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) relay: Relay,
+    pub(crate) poll: Poll,
+    pub(crate) sockets: Sockets,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) orders: mpsc::Receiver<RelayOrder>,
+    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) meter: Meter,
+    /// Allocations alive here, for others to read.
+    pub(crate) allocations: Arc<AtomicU64>,
+}
+
+/// A worker at work.
+struct Running {
+    worker: Worker,
+    arena: Arena,
+    outbox: Outbox,
+    clients: ReadyList,
+    peers: ReadyList,
+    draining: bool,
+    events_lost: u64,
+    /// When counters become metrics next; `None` while nothing has happened since the last time.
+    metrics_due: Option<Moment>,
+}
+
+impl Worker {
+    /// Works until told to stop.
+    pub(crate) fn run(self) -> Result<(), WorkerFailure> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut running = Running {
+            worker: self,
+            arena: Arena::new(),
+            outbox: Outbox::new(),
+            clients: ReadyList::default(),
+            peers: ReadyList::default(),
+            draining: false,
+            events_lost: 0,
+            metrics_due: None,
+        };
+        let mut now = clock::now();
+        while !running.worker.signals.stopping.load(Ordering::Acquire) {
+            running.wait(now, &mut events)?;
+            now = clock::now();
+            running.turn(now);
+        }
+        running.count();
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Sleeps until a socket, a timer or another thread needs the worker.
+    fn wait(&mut self, now: Now, events: &mut Events) -> Result<(), WorkerFailure> {
+        let timeout = if self.clients.is_empty() && self.peers.is_empty() && self.worker.orders.is_empty() {
+            let due = [self.worker.relay.poll_timeout(), self.metrics_due].into_iter().flatten().min();
+            due.map(|due| due.since(now.moment))
+        } else {
+            Some(Duration::ZERO)
+        };
+        match self.worker.poll.poll(events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(WorkerFailure::Poll(error)),
+        }
+        for event in events.iter() {
+            match SocketKey::of(event.token()) {
+                Some(SocketKey::Client(listener)) => self.clients.push(usize::from(listener.0)),
+                Some(SocketKey::Relay(slot)) => self.peers.push(slot as usize),
+                // The waker: what it is about is looked at every turn.
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, now: Now) {
+        self.take_orders(now);
+        self.read(now);
+        if self.worker.relay.poll_timeout().is_some_and(|due| due <= now.moment) {
+            self.worker.relay.on_timeout(now);
+        }
+        self.perform(now);
+        if self.metrics_due.is_some_and(|due| due <= now.moment) {
+            self.count();
+            self.metrics_due = None;
+        }
+    }
+
+    fn take_orders(&mut self, now: Now) {
+        if !self.draining && self.worker.signals.draining.load(Ordering::Acquire) {
+            self.draining = true;
+            self.worker.relay.on_control(now, Control::Drain);
+        }
+        for _ in 0..ORDER_BUDGET {
+            let Ok(order) = self.worker.orders.try_recv() else { break };
+            self.worker.relay.on_control(now, Control::Revoke(order));
+            self.perform(now);
+        }
+    }
+
+    /// Reads clients and peers in turn, until both are drained or the budget is used up.
+    fn read(&mut self, now: Now) {
+        let mut left = TURN_BUDGET;
+        while left > 0 && !(self.clients.is_empty() && self.peers.is_empty()) {
+            let read = self.read_clients(now) + self.read_peers(now);
+            left = left.saturating_sub(read);
+            self.flush();
+        }
+    }
+
+    fn read_clients(&mut self, now: Now) -> usize {
+        let mut read = 0;
+        while read < SIDE_BUDGET {
+            let Some(index) = self.clients.pop() else { break };
+            let Ok(index) = u16::try_from(index) else { continue };
+            read += self.read_socket(now, SocketKey::Client(ListenerId(index)), SIDE_BUDGET - read);
+        }
+        read
+    }
+
+    fn read_peers(&mut self, now: Now) -> usize {
+        let mut read = 0;
+        while read < SIDE_BUDGET {
+            let Some(slot) = self.peers.pop() else { break };
+            let Ok(slot) = u32::try_from(slot) else { continue };
+            read += self.read_socket(now, SocketKey::Relay(slot), SOCKET_BUDGET);
+        }
+        read
+    }
+
+    /// Reads at most `budget` datagrams and says how many; a socket that may hold more is listed again.
+    fn read_socket(&mut self, now: Now, key: SocketKey, budget: usize) -> usize {
+        for read in 0..budget {
+            if !self.read_datagram(now, key) {
+                return read;
+            }
+        }
+        match key {
+            SocketKey::Client(listener) => self.clients.push(usize::from(listener.0)),
+            SocketKey::Relay(slot) => self.peers.push(slot as usize),
+        }
+        budget
+    }
+
+    /// Reads one datagram and does what the relay says; `false` if there was none.
+    fn read_datagram(&mut self, now: Now, key: SocketKey) -> bool {
+        if self.outbox.is_full() || self.arena.room().is_none() {
+            self.flush();
+        }
+        let Some(room) = self.arena.room() else { return false };
+        let worker = &mut self.worker;
+        let (verdict, length) = match key {
+            SocketKey::Client(listener) => {
+                let Some(socket) = worker.sockets.listener(listener) else { return false };
+                let Some((length, source)) = receive(socket, room) else { return false };
+                let datagram = room.get(..length).unwrap_or_default();
+                (worker.relay.on_client(now, ClientAddr { source, listener }, datagram), length)
+            }
+            SocketKey::Relay(slot) => {
+                // Closed since it was listed.
+                let Some(relay) = worker.sockets.relay(slot) else { return false };
+                let Some((length, source)) = receive(&relay.socket, room) else { return false };
+                let datagram = room.get(..length).unwrap_or_default();
+                (worker.relay.on_peer(now, relay.port, PeerAddr::new(source), datagram), length)
+            }
+        };
+        self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
+        match verdict {
+            Verdict::ToPeer { on, to, payload, dont_fragment } => {
+                let kept = self.arena.keep(length);
+                let fragmentation =
+                    if dont_fragment { Fragmentation::Forbidden } else { Fragmentation::Allowed };
+                self.outbox.plan_to_peer(on, to, place(&kept, payload), fragmentation);
+            }
+            Verdict::ToClient { to, header, payload, padding } => {
+                let kept = self.arena.keep(length);
+                self.outbox.plan_to_client(to, header, place(&kept, payload), padding);
+            }
+            // At once: the core's queue of actions is bounded.
+            Verdict::Handled => self.perform(now),
+            Verdict::Dropped(_) => {}
+        }
+        true
+    }
+
+    /// Does what the relay asked for.
+    fn perform(&mut self, now: Now) {
+        while let Some(action) = self.worker.relay.poll_action() {
+            self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
+            match action {
+                Action::Bind { ticket, port, next } => {
+                    let result = self.worker.sockets.bind(port, next);
+                    self.worker.relay.on_bound(now, ticket, result);
+                }
+                Action::Unbind(port) => {
+                    // Planned sends name the slot, which may belong to another allocation in a moment.
+                    self.flush();
+                    self.worker.sockets.unbind(port);
+                }
+                Action::Reply { to, bytes } => self.outbox.reply(&self.worker.sockets, to, bytes.as_bytes()),
+                Action::Report(event) => {
+                    let report = Report { worker: self.worker.index, event };
+                    if self.worker.reports.try_send(report).is_err() {
+                        self.events_lost += 1;
+                    }
+                }
+            }
+        }
+        self.worker.allocations.store(self.worker.relay.counters().allocations, Ordering::Relaxed);
+    }
+
+    fn flush(&mut self) {
+        self.outbox.flush(&self.arena, &mut self.worker.sockets);
+        self.arena.clear();
+    }
+
+    fn count(&mut self) {
+        self.worker.meter.read(&Readings {
+            core: self.worker.relay.counters(),
+            send_failures: self.outbox.failures(),
+            events_lost: self.events_lost,
+        });
+    }
+}
+
+/// Where in the arena a payload is, whose datagram was kept at `kept`.
+fn place(kept: &Range<usize>, payload: Payload) -> Range<usize> {
+    let within = payload.range();
+    kept.start + within.start..kept.start + within.end
+}

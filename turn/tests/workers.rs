@@ -1,0 +1,62 @@
+//! Several workers on one address.
+#![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
+
+mod common;
+
+use causeway_turn::TurnSettings;
+use common::client::{Client, Incoming};
+use common::relay::{TestRelay, settings};
+use common::{peer, receive};
+
+const CHANNEL: u16 = 0x4000;
+
+#[test]
+fn workers_share_the_load_and_every_client_is_served() {
+    // A worker that got all 32 clients would have to refuse eight of them: its share is 24 allocations.
+    let four = TurnSettings { workers: 4, max_allocations: 4 * 24, ..settings() };
+    let relay = TestRelay::start(&four);
+    let peer = peer("127.0.0.1");
+    let mut clients: Vec<Client> = (0..32).map(|_| relay.client()).collect();
+    for client in &mut clients {
+        let relayed = client.allocate();
+        client.bind_channel(CHANNEL, peer.local_addr().unwrap());
+        client.send_channel(CHANNEL, b"ping");
+        assert_eq!(receive(&peer), (b"ping".to_vec(), relayed));
+        peer.send_to(b"pong", relayed).unwrap();
+        assert_eq!(client.receive(), Incoming::Channel(CHANNEL, b"pong".to_vec()));
+    }
+    assert_eq!(relay.running().allocations(), 32);
+}
+
+#[test]
+fn clients_of_different_workers_reach_each_other_without_loopback_peers() {
+    let strict = TurnSettings { workers: 4, allow_loopback_peers: false, ..settings() };
+    let relay = TestRelay::start(&strict);
+    // Of 16 clients some two neighbours are on different workers, but for one chance in a billion.
+    let mut clients: Vec<Client> = (0..16).map(|_| relay.client()).collect();
+    let relayed: Vec<_> = clients.iter_mut().map(Client::allocate).collect();
+    for from in 0..clients.len() {
+        let to = (from + 1) % clients.len();
+        clients[to].permit(relayed[from]);
+        clients[from].bind_channel(CHANNEL, relayed[to]);
+        clients[from].send_channel(CHANNEL, b"hello, neighbour");
+        let expected = Incoming::Indication(relayed[from], b"hello, neighbour".to_vec());
+        assert_eq!(clients[to].receive(), expected);
+    }
+}
+
+#[test]
+fn without_loopback_peers_this_hosts_services_are_out_of_reach() {
+    let relay = TestRelay::start(&TurnSettings { allow_loopback_peers: false, ..settings() });
+    let (mut client, service) = (relay.client(), peer("127.0.0.1"));
+    client.allocate();
+    // 127.0.0.1 is a relayed address too, so the permission itself is granted; the port decides.
+    let address = service.local_addr().unwrap();
+    if client.try_permit(address).error().is_none() {
+        client.send_indication(address, b"knock, knock");
+    }
+    assert_eq!(client.try_permit("127.0.0.2:80".parse().unwrap()).error(), Some(403));
+    service.set_nonblocking(true).unwrap();
+    // The answer above came after the relay had dealt with the indication.
+    assert!(service.recv_from(&mut [0; 64]).is_err());
+}
