@@ -153,7 +153,7 @@ impl ControlPlane {
             // Of another topic.
             Delivery::Message(BusMessage::RelayUsage(_)) => {}
             Delivery::Gap => {
-                tracing::warn!("orders to the relay were lost; some revocations may not be in force")
+                tracing::warn!("orders to the relay were lost; some revocations may not be in force");
             }
         }
     }

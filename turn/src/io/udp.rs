@@ -73,18 +73,15 @@ pub(crate) fn set_fragmentation(
     address: SocketAddr,
     fragmentation: Fragmentation,
 ) -> io::Result<()> {
-    match (address, fragmentation) {
-        (SocketAddr::V4(_), Fragmentation::Allowed) => {
-            set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::OMIT)?
+    let forbidden = fragmentation == Fragmentation::Forbidden;
+    match address {
+        SocketAddr::V4(_) => {
+            let mode = if forbidden { Ipv4PathMtuDiscovery::DO } else { Ipv4PathMtuDiscovery::OMIT };
+            set_ip_mtu_discover(socket, mode)?;
         }
-        (SocketAddr::V4(_), Fragmentation::Forbidden) => {
-            set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)?
-        }
-        (SocketAddr::V6(_), Fragmentation::Allowed) => {
-            set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::OMIT)?;
-        }
-        (SocketAddr::V6(_), Fragmentation::Forbidden) => {
-            set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)?;
+        SocketAddr::V6(_) => {
+            let mode = if forbidden { Ipv6PathMtuDiscovery::DO } else { Ipv6PathMtuDiscovery::OMIT };
+            set_ipv6_mtu_discover(socket, mode)?;
         }
     }
     Ok(())
