@@ -8,8 +8,10 @@ use crate::attribute::{Attribute, AttributeError, AttributeType, Encode, exactly
 use crate::header::TransactionId;
 use crate::writer::{EncodeError, ValueWriter};
 
-/// The number that stands for one peer of one allocation: 0x4000 to 0x4FFF (RFC 8656 §12). Also the attribute
-/// CHANNEL-NUMBER (RFC 8656 §18.1).
+/// The number that stands for one peer of one allocation. Also the attribute CHANNEL-NUMBER (RFC 8656 §18.1).
+///
+/// RFC 8656 §12 gives clients 0x4000 to 0x4FFF. Clients of RFC 5766 §11 draw from 0x4000 to 0x7FFF, coturn's own among
+/// them; both are accepted, since nothing else uses those first bytes (RFC 7983 §7 leaves 80 to 127 unassigned).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelNumber(u16);
 
@@ -17,13 +19,13 @@ impl ChannelNumber {
     /// The lowest number a client may bind.
     pub const MIN: Self = Self(0x4000);
     /// The highest number a client may bind.
-    pub const MAX: Self = Self(0x4FFF);
+    pub const MAX: Self = Self(0x7FFF);
 
     /// The channel of this number, if a client may bind it.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
         match number {
-            0x4000..=0x4FFF => Some(Self(number)),
+            0x4000..=0x7FFF => Some(Self(number)),
             _ => None,
         }
     }
@@ -75,7 +77,7 @@ pub enum ChannelDataError {
         /// Bytes received.
         length: usize,
     },
-    /// The number is outside 0x4000..=0x4FFF.
+    /// The number is outside 0x4000..=0x7FFF.
     #[error("{number:#06x} is not a channel number")]
     NotAChannel {
         /// The first two bytes.
@@ -170,12 +172,12 @@ mod tests {
     #[test]
     fn the_attribute_reads_what_it_writes() {
         check_round_trip(&ChannelNumber::MIN, "40 00 00 00");
-        check_round_trip(&ChannelNumber::MAX, "4f ff 00 00");
+        check_round_trip(&ChannelNumber::MAX, "7f ff 00 00");
     }
 
     #[test]
     fn only_4000_to_4fff_can_be_bound() {
-        for number in [0x0000, 0x3FFF, 0x5000, 0x7FFF, 0xFFFF] {
+        for number in [0x0000, 0x3FFF, 0x8000, 0xFFFF] {
             assert_eq!(ChannelNumber::new(number), None);
             assert_eq!(
                 ChannelNumber::decode(&[number.to_be_bytes(), [0, 0]].concat(), &TransactionId([0; 12])),
@@ -218,8 +220,8 @@ mod tests {
     #[test]
     fn reserved_numbers_and_stubs_are_refused() {
         assert_eq!(
-            ChannelData::decode(&[0x50, 0, 0, 0]),
-            Err(ChannelDataError::NotAChannel { number: 0x5000 })
+            ChannelData::decode(&[0x80, 0, 0, 0]),
+            Err(ChannelDataError::NotAChannel { number: 0x8000 })
         );
         assert_eq!(ChannelData::decode(&[0x40, 0, 0]), Err(ChannelDataError::TooShort { length: 3 }));
     }

@@ -3,14 +3,15 @@
 use crate::channel_data::ChannelData;
 use crate::header::{HEADER_LENGTH, MAGIC_COOKIE};
 
-/// What a datagram is, by its first byte (RFC 7983 §7, RFC 8656 §12.4).
+/// What a datagram is, by its first byte (RFC 7983 §7, RFC 8656 §12.4; see
+/// [`ChannelNumber`](crate::ChannelNumber) on 80 to 127).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// 0 to 3: a STUN message.
     Stun,
     /// 20 to 63: a DTLS record.
     Dtls,
-    /// 64 to 79: ChannelData.
+    /// 64 to 127: ChannelData.
     ChannelData,
     /// Anything else, the empty datagram too.
     Other,
@@ -22,8 +23,8 @@ pub const fn classify(datagram: &[u8]) -> Kind {
     match datagram.first() {
         Some(0..=3) => Kind::Stun,
         Some(20..=63) => Kind::Dtls,
-        Some(64..=79) => Kind::ChannelData,
-        Some(4..=19 | 80..) | None => Kind::Other,
+        Some(64..=127) => Kind::ChannelData,
+        Some(4..=19 | 128..) | None => Kind::Other,
     }
 }
 
@@ -106,8 +107,8 @@ mod tests {
             (20, Kind::Dtls),
             (63, Kind::Dtls),
             (64, Kind::ChannelData),
-            (79, Kind::ChannelData),
-            (80, Kind::Other),
+            (127, Kind::ChannelData),
+            (128, Kind::Other),
             (255, Kind::Other),
         ];
         for (first, kind) in boundaries {
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn the_longest_channel_data_is_a_frame() {
         let mut stream = vec![0; 4 + 65_536];
-        stream[..4].copy_from_slice(&[0x4F, 0xFF, 0xFF, 0xFF]);
+        stream[..4].copy_from_slice(&[0x7F, 0xFF, 0xFF, 0xFF]);
         check(&stream, Frame::ChannelData { length: 65_539, padded: 65_540 });
     }
 
@@ -153,7 +154,6 @@ mod tests {
     fn other_protocols_end_the_stream_at_their_first_byte() {
         check(b"\x16", Frame::Invalid);
         check(&[0xFF; 32], Frame::Invalid);
-        check(&[0x50, 0, 0, 0], Frame::Invalid);
         check(&[0x80], Frame::Invalid);
     }
 

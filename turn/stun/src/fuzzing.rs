@@ -95,7 +95,7 @@ fn value(message: &Message<'_>, attribute: RawAttribute<'_>) {
 /// It is not, or does not.
 pub fn channel_data(bytes: &[u8]) {
     let Ok(channel_data) = ChannelData::decode(bytes) else { return };
-    assert_eq!(classify(bytes), Kind::ChannelData, "the channel numbers are 64 to 79 in the first byte");
+    assert_eq!(classify(bytes), Kind::ChannelData, "the channel numbers are 64 to 127 in the first byte");
     let mut buffer = vec![0xA5; bytes.len().saturating_add(3)];
     let plain = channel_data.encode_datagram(&mut buffer).expect("what was received fits");
     assert_eq!(bytes.get(..plain), buffer.get(..plain));

@@ -49,7 +49,7 @@ proptest! {
 
     #[test]
     fn channel_data_is_read_as_it_was_written(
-        number in 0x4000_u16..=0x4FFF,
+        number in 0x4000_u16..=0x7FFF,
         data in vec(any::<u8>(), 0..2000),
     ) {
         let sent = ChannelData { number: ChannelNumber::new(number).unwrap(), data: &data };

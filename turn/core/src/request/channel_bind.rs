@@ -21,7 +21,7 @@ impl Relay {
         let limits = self.config.limits;
         let now = request.now.moment;
 
-        // 2. CHANNEL-NUMBER in 0x4000..=0x4FFF and XOR-PEER-ADDRESS, or 400.
+        // 2. CHANNEL-NUMBER (of RFC 8656 or RFC 5766, see `ChannelNumber`) and XOR-PEER-ADDRESS, or 400.
         let (Ok(Some(channel)), Ok(Some(XorPeerAddress(peer)))) =
             (request.message.get::<ChannelNumber>(), request.message.get::<XorPeerAddress>())
         else {

@@ -76,7 +76,7 @@ impl Seed {
             Known::AlternateServer(AlternateServer(self.address)),
             Known::CacheTimeout(CacheTimeout { seconds: number }),
             Known::ChangeRequest(ChangeRequest { ip: flag, port: n1 & 1 == 1 }),
-            Known::ChannelNumber(ChannelNumber::new(0x4000 | (short & 0x0FFF)).unwrap()),
+            Known::ChannelNumber(ChannelNumber::new(0x4000 | (short & 0x3FFF)).unwrap()),
             Known::ConnectionId(ConnectionId(number)),
             Known::Data(Data(&self.bytes)),
             Known::DontFragment(DontFragment),
