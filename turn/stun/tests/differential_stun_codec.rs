@@ -192,7 +192,8 @@ fn theirs(known: &Known<'_>) -> Option<Oracle> {
     Some(match *known {
         Known::AdditionalAddressFamily(value) => AdditionalAddressFamily::new(family(value.0)).into(),
         Known::AlternateServer(value) => AlternateServer::new(value.0).into(),
-        Known::ChannelNumber(value) => ChannelNumber::new(value.number()).unwrap().into(),
+        // To it a channel above 0x4FFF is none.
+        Known::ChannelNumber(value) => ChannelNumber::new(value.number()).ok()?.into(),
         Known::Data(value) => Data::new(value.0.to_vec()).unwrap().into(),
         Known::DontFragment(_) => DontFragment.into(),
         Known::ErrorCode(value) => ErrorCode::new(value.number(), value.reason().to_owned()).unwrap().into(),

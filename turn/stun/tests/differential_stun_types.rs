@@ -15,8 +15,7 @@ mod vectors;
 
 use causeway_stun::attributes::{self as ours, Known};
 use causeway_stun::{
-    ChannelData, ChannelDataError, Class, DecodeError, Encode, FingerprintError, IntegrityKey, Message,
-    MessageWriter, Method,
+    ChannelData, Class, DecodeError, Encode, FingerprintError, IntegrityKey, Message, MessageWriter, Method,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
