@@ -1,0 +1,228 @@
+//! Perfect negotiation and the ways back when a connection breaks.
+
+import { describe, expect, test } from "vitest";
+import { Connection, type ConnectionParts } from "../src/connection.ts";
+import type { ClientMessage, Politeness } from "../src/messages.ts";
+import { type DescriptionSeal, fingerprintSeal } from "../src/seal.ts";
+import { settle } from "./support/clock.ts";
+import { FakeEnvironment } from "./support/environment.ts";
+import type { FakePeerConnection } from "./support/peer-connection.ts";
+
+interface Side {
+	readonly connection: Connection;
+	readonly pc: FakePeerConnection;
+	readonly environment: FakeEnvironment;
+	readonly sent: ClientMessage[];
+	refreshes: number;
+	ended: boolean;
+}
+
+function side(self: string, peer: string, politeness: Politeness, seal: DescriptionSeal | null = null): Side {
+	const environment = new FakeEnvironment();
+	const sent: ClientMessage[] = [];
+	const made: { side: Side | null } = { side: null };
+	const parts: ConnectionParts = {
+		self,
+		peer,
+		politeness,
+		environment,
+		seal,
+		configuration: () => ({ iceServers: [{ urls: `stun:${made.side?.refreshes ?? 0}` }] }),
+		refreshIce: async () => {
+			if (made.side !== null) made.side.refreshes += 1;
+		},
+		send: (message) => sent.push(message),
+		ended: () => {
+			if (made.side !== null) made.side.ended = true;
+		},
+	};
+	const connection = new Connection(parts);
+	const [pc] = environment.connections;
+	if (pc === undefined) throw new Error("a connection makes a peer connection");
+	made.side = { connection, pc, environment, sent, refreshes: 0, ended: false };
+	return made.side;
+}
+
+/** Carries messages between both sides until neither has any. */
+async function exchange(a: Side, b: Side): Promise<void> {
+	for (let quiet = 0; quiet < 5; ) {
+		await settle();
+		const messages = [
+			...a.sent.splice(0).map((m) => [m, b] as const),
+			...b.sent.splice(0).map((m) => [m, a] as const),
+		];
+		quiet = messages.length === 0 ? quiet + 1 : 0;
+		for (const [message, to] of messages) {
+			if (message.type === "offer" || message.type === "answer" || message.type === "candidate") {
+				to.connection.onSignal(message);
+			}
+		}
+	}
+}
+
+const candidate = (text: string) => ({
+	candidate: text,
+	sdpMid: "0",
+	sdpMLineIndex: 0,
+	usernameFragment: null,
+});
+
+describe("negotiation", () => {
+	test("one offer is answered", async () => {
+		const [alice, bob] = [side("alice", "bob", "impolite"), side("bob", "alice", "polite")];
+		alice.pc.need();
+		await exchange(alice, bob);
+		expect([alice.pc.signalingState, bob.pc.signalingState]).toEqual(["stable", "stable"]);
+		expect(bob.pc.remoteDescription?.sdp).toBe(alice.pc.localDescription?.sdp);
+		expect(alice.pc.remoteDescription?.sdp).toBe(bob.pc.localDescription?.sdp);
+	});
+
+	test("when offers cross, the impolite side's counts first and the polite side's follows", async () => {
+		const [alice, bob] = [side("alice", "bob", "impolite"), side("bob", "alice", "polite")];
+		alice.pc.need();
+		bob.pc.need();
+		await exchange(alice, bob);
+		expect([alice.pc.signalingState, bob.pc.signalingState]).toEqual(["stable", "stable"]);
+		expect(bob.pc.localDescription?.type).toBe("offer");
+		expect(alice.pc.remoteDescription?.sdp).toBe(bob.pc.localDescription?.sdp);
+		expect(bob.pc.remoteDescription?.sdp).toBe(alice.pc.localDescription?.sdp);
+	});
+
+	test("candidates that come before the description wait for it", async () => {
+		const bob = side("bob", "alice", "polite");
+		bob.connection.onSignal({ type: "candidate", candidate: { candidate: "first" } });
+		bob.connection.onSignal({ type: "end-of-candidates" });
+		await settle();
+		expect(bob.pc.candidates).toEqual([]);
+		bob.connection.onSignal({ type: "offer", sdp: "v=0\r\n" });
+		await settle();
+		await settle();
+		expect(bob.pc.candidates).toEqual([{ candidate: "first" }, null]);
+	});
+
+	test("a description leaves before its candidates, however long its seal takes", async () => {
+		let finish = () => {};
+		const slow: DescriptionSeal = {
+			seal: (sdp) =>
+				new Promise((resolve) => {
+					finish = () => resolve(sdp);
+				}),
+			open: async (sdp) => sdp,
+		};
+		const alice = side("alice", "bob", "impolite", slow);
+		alice.pc.need();
+		await settle();
+		await settle();
+		alice.pc.onicecandidate?.({ candidate: candidate("first") });
+		alice.pc.onicecandidate?.({ candidate: candidate("") });
+		alice.pc.onicecandidate?.({ candidate: null });
+		await settle();
+		expect(alice.sent).toEqual([]);
+		finish();
+		await settle();
+		expect(alice.sent.map(({ type }) => type)).toEqual(["offer", "candidate", "end-of-candidates"]);
+		expect(alice.sent[1]).toEqual({
+			type: "candidate",
+			to: "bob",
+			candidate: { candidate: "first", sdpMid: "0", sdpMLineIndex: 0 },
+		});
+	});
+});
+
+describe("authenticity", () => {
+	const key = (byte: number) => fingerprintSeal(new Uint8Array(16).fill(byte));
+
+	test("two sides with the same key connect", async () => {
+		const [alice, bob] = [side("alice", "bob", "impolite", key(1)), side("bob", "alice", "polite", key(1))];
+		alice.pc.need();
+		await exchange(alice, bob);
+		expect(alice.pc.remoteDescription?.sdp).toBe(bob.pc.localDescription?.sdp);
+	});
+
+	test("a side with another key ends the connection before it touches the description", async () => {
+		const [alice, bob] = [side("alice", "bob", "impolite", key(1)), side("bob", "alice", "polite", key(2))];
+		alice.pc.need();
+		await exchange(alice, bob);
+		expect(bob.connection.state).toEqual({ kind: "ended", reason: "not-authentic" });
+		expect(bob.pc.remoteDescription).toBeNull();
+		expect(bob.ended).toBe(true);
+	});
+});
+
+describe("a break", () => {
+	const connected = async () => {
+		const alice = side("alice", "bob", "impolite");
+		alice.pc.become("connected");
+		await settle();
+		alice.pc.calls.length = 0;
+		return alice;
+	};
+
+	test("that heals within two seconds changes nothing", async () => {
+		const alice = await connected();
+		alice.pc.become("disconnected");
+		expect(alice.connection.state.kind).toBe("interrupted");
+		await alice.environment.clock.advance(1_999);
+		alice.pc.become("connected");
+		await alice.environment.clock.advance(60_000);
+		expect(alice.pc.calls).toEqual([]);
+		expect(alice.connection.state.kind).toBe("connected");
+	});
+
+	test("of more than two seconds restarts ICE with fresh credentials", async () => {
+		const alice = await connected();
+		alice.pc.become("disconnected");
+		await alice.environment.clock.advance(2_000);
+		expect(alice.refreshes).toBe(1);
+		expect(alice.pc.calls).toEqual(["setConfiguration", "restartIce"]);
+		expect(alice.pc.configuration.iceServers).toEqual([{ urls: "stun:1" }]);
+	});
+
+	test("that ICE itself gives up on restarts at once", async () => {
+		const alice = await connected();
+		alice.pc.become("failed");
+		await settle();
+		expect(alice.pc.calls).toEqual(["setConfiguration", "restartIce"]);
+	});
+
+	test("that three restarts do not heal is the end", async () => {
+		const alice = await connected();
+		alice.pc.become("failed");
+		await alice.environment.clock.advance(44_999);
+		expect(alice.pc.calls.filter((call) => call === "restartIce")).toHaveLength(3);
+		expect(alice.connection.state.kind).toBe("interrupted");
+		await alice.environment.clock.advance(1);
+		expect(alice.connection.state).toEqual({ kind: "ended", reason: "unreachable" });
+		expect(alice.pc.calls.at(-1)).toBe("close");
+	});
+
+	test("after a healed one has all its attempts again", async () => {
+		const alice = await connected();
+		alice.pc.become("failed");
+		await alice.environment.clock.advance(20_000);
+		alice.pc.become("connected");
+		alice.pc.become("failed");
+		await alice.environment.clock.advance(44_999);
+		expect(alice.connection.state.kind).toBe("interrupted");
+	});
+});
+
+test("a connection that never comes about ends", async () => {
+	const alice = side("alice", "bob", "impolite");
+	await alice.environment.clock.advance(15_000 * 4);
+	expect(alice.connection.state).toEqual({ kind: "ended", reason: "unreachable" });
+});
+
+test("what comes after the end is ignored", async () => {
+	const alice = side("alice", "bob", "impolite");
+	const states: string[] = [];
+	alice.connection.on("state", ({ kind }) => states.push(kind));
+	alice.connection.close();
+	alice.connection.close();
+	alice.connection.onSignal({ type: "offer", sdp: "v=0\r\n" });
+	await alice.environment.clock.advance(60_000);
+	await alice.connection.restart();
+	expect(alice.pc.calls).toEqual(["close"]);
+	expect(states).toEqual(["ended"]);
+	expect(await alice.connection.path()).toBeNull();
+});

@@ -1,0 +1,287 @@
+//! A stay in a room: joining, credentials, signs of life, and how it ends.
+
+import { describe, expect, test } from "vitest";
+import { CausewayError } from "../src/error.ts";
+import { type Closed, type JoinOptions, joinRoom } from "../src/session.ts";
+import { settle } from "./support/clock.ts";
+import { FakeEnvironment } from "./support/environment.ts";
+
+const HOUR_MS = 3_600_000;
+
+const welcome = (environment: FakeEnvironment, more: object = {}) => ({
+	type: "welcome",
+	version: 1,
+	room: "kitchen",
+	peer: "alice",
+	role: "host",
+	epoch: 1,
+	seq: 2,
+	peers: [{ id: "bob", role: "guest", youAre: "polite" }],
+	iceServers: [{ urls: ["turn:relay.example:3478"], username: "u", credential: "c" }],
+	iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+	expiresAt: (environment.now() + 24 * HOUR_MS) / 1000,
+	...more,
+});
+
+async function join(environment = new FakeEnvironment(), more: Partial<JoinOptions> = {}) {
+	const joining = joinRoom({ server: "http://localhost:8080", room: "kitchen", environment, ...more });
+	await settle();
+	environment.open();
+	environment.say(welcome(environment));
+	return { session: await joining, environment, socket: environment.socket };
+}
+
+const relayed = [
+	["t", { type: "transport", selectedCandidatePairId: "p" }],
+	["p", { type: "candidate-pair", localCandidateId: "l", remoteCandidateId: "r" }],
+	["l", { type: "local-candidate", candidateType: "relay", protocol: "udp" }],
+	["r", { type: "remote-candidate", candidateType: "host", protocol: "udp" }],
+] as const;
+
+describe("joining", () => {
+	test("asks for a token, says hello with it, and is welcomed", async () => {
+		const { session, environment, socket } = await join(new FakeEnvironment(), {
+			server: "https://north.gov/causeway",
+			password: "open sesame",
+		});
+		const [request] = environment.requests;
+		expect(request?.url).toBe("https://north.gov/causeway/api/v1/rooms/kitchen/join");
+		expect(request?.init.body).toBe(JSON.stringify({ password: "open sesame" }));
+		expect(environment.address).toBe("wss://north.gov/causeway/api/v1/ws");
+		expect(socket.sent).toEqual([{ type: "hello", version: 1, token: "token" }]);
+		expect([...session.peers.keys()]).toEqual(["bob"]);
+		expect([session.room, session.peer, session.role]).toEqual(["kitchen", "alice", "host"]);
+	});
+
+	test("a refusal over HTTP carries the server's code", async () => {
+		const environment = new FakeEnvironment();
+		environment.response = () =>
+			Response.json({ code: "rate-limited", message: "Wait.", retryAfterSeconds: 2 }, { status: 429 });
+		const refused = joinRoom({ server: "http://localhost", room: "kitchen", environment });
+		await expect(refused).rejects.toEqual(new CausewayError("rate-limited", "Wait.", 2));
+	});
+
+	test("an answer that is none of ours is told apart from a refusal", async () => {
+		const environment = new FakeEnvironment();
+		environment.response = () => new Response("<h1>It works!</h1>", { status: 200 });
+		const refused = joinRoom({ server: "http://localhost", room: "kitchen", environment });
+		await expect(refused).rejects.toMatchObject({ code: "bad-answer" });
+	});
+
+	test("a refusal over the WebSocket carries the server's code", async () => {
+		const environment = new FakeEnvironment();
+		const joining = joinRoom({ server: "http://localhost", room: "kitchen", environment });
+		await settle();
+		environment.open();
+		environment.say({ type: "error", code: "room-full", message: "The room is full." });
+		environment.closeSocket(4413, "room-full");
+		await expect(joining).rejects.toMatchObject({ code: "room-full" });
+	});
+
+	test("a server that never welcomes is left after a while", async () => {
+		const environment = new FakeEnvironment();
+		const joining = joinRoom({ server: "http://localhost", room: "kitchen", environment });
+		await settle();
+		await environment.clock.advance(15_000);
+		expect(environment.socket.closedByClient).toBe(true);
+		environment.closeSocket(1006);
+		await expect(joining).rejects.toMatchObject({ code: "join-refused" });
+	});
+});
+
+describe("peers", () => {
+	test("come and go", async () => {
+		const { session, environment } = await join();
+		const seen: string[] = [];
+		session.on("peer-joined", ({ id }) => seen.push(`+${id}`));
+		const undo = session.on("peer-left", ({ peer, reason }) => seen.push(`-${peer.id} ${reason}`));
+		environment.say({
+			type: "peer-joined",
+			seq: 3,
+			peer: { id: "carol", role: "guest", youAre: "impolite" },
+		});
+		environment.say({ type: "peer-left", seq: 4, peer: "bob", reason: "left" });
+		undo();
+		environment.say({ type: "peer-left", seq: 5, peer: "carol", reason: "left" });
+		expect(seen).toEqual(["+carol", "-bob left"]);
+		expect(session.peers.size).toBe(0);
+	});
+
+	test("an offer of a peer begins a connection, told before the offer is read", async () => {
+		const { session, environment } = await join();
+		const seen: string[] = [];
+		session.on("connection", ({ peer, pc }) => seen.push(`${peer} ${pc.signalingState}`));
+		environment.say({ type: "offer", from: "bob", sdp: "v=0\r\n" });
+		await settle();
+		await settle();
+		await settle();
+		expect(seen).toEqual(["bob stable"]);
+		expect(environment.socket.types).toContain("answer");
+	});
+
+	test("an offer of somebody who is not in the room, and a stray candidate, begin nothing", async () => {
+		const { session, environment } = await join();
+		environment.say({ type: "offer", from: "mallory", sdp: "v=0\r\n" });
+		environment.say({ type: "candidate", from: "bob", candidate: { candidate: "x" } });
+		expect(session.connections.size).toBe(0);
+	});
+
+	test("one who left takes the connection along; one who lost the server does not", async () => {
+		const { session, environment } = await join();
+		environment.say({
+			type: "peer-joined",
+			seq: 3,
+			peer: { id: "carol", role: "guest", youAre: "impolite" },
+		});
+		const [bob, carol] = [session.connect("bob"), session.connect("carol")];
+		environment.say({ type: "peer-left", seq: 4, peer: "bob", reason: "left" });
+		environment.say({ type: "peer-left", seq: 5, peer: "carol", reason: "timed-out" });
+		expect(bob.state).toEqual({ kind: "ended", reason: "peer-left" });
+		expect(carol.state.kind).toBe("connecting");
+		expect([...session.connections.keys()]).toEqual(["carol"]);
+	});
+
+	test("connect gives the same connection again, and refuses strangers", async () => {
+		const { session } = await join();
+		expect(session.connect("bob")).toBe(session.connect("bob"));
+		expect(() => session.connect("mallory")).toThrow(expect.objectContaining({ code: "no-such-peer" }));
+	});
+});
+
+describe("credentials", () => {
+	test("are asked for before they expire, and applied", async () => {
+		const { session, environment, socket } = await join();
+		session.connect("bob");
+		environment.connections[0]?.become("connected");
+		await environment.clock.advance(0.89 * HOUR_MS - 1);
+		expect(socket.types).not.toContain("refresh-ice");
+		await environment.clock.advance(0.02 * HOUR_MS);
+		expect(socket.types.filter((type) => type === "refresh-ice")).toHaveLength(1);
+		environment.say({
+			type: "ice-servers",
+			iceServers: [{ urls: ["turn:fresh"] }],
+			iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+		});
+		expect(environment.connections[0]?.configuration.iceServers).toEqual([{ urls: ["turn:fresh"] }]);
+	});
+
+	test("that expire under a relayed connection make it look for a new allocation", async () => {
+		const { session, environment } = await join();
+		session.connect("bob");
+		const [pc] = environment.connections;
+		if (pc === undefined) throw new Error("connect makes one");
+		pc.stats = relayed;
+		pc.become("connected");
+		await environment.clock.advance(0.9 * HOUR_MS);
+		environment.say({
+			type: "ice-servers",
+			iceServers: [],
+			iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+		});
+		await settle();
+		expect(pc.calls).toContain("restartIce");
+	});
+
+	test("that do not come are not waited for: the old ones are tried", async () => {
+		const { session, environment } = await join();
+		session.connect("bob");
+		await environment.clock.advance(10_000);
+		environment.connections[0]?.become("failed");
+		await environment.clock.advance(5_000);
+		expect(environment.connections[0]?.calls).toEqual(["setConfiguration", "restartIce"]);
+	});
+
+	test("another network restarts every connection, with one request", async () => {
+		const { session, environment, socket } = await join();
+		environment.say({
+			type: "peer-joined",
+			seq: 3,
+			peer: { id: "carol", role: "guest", youAre: "impolite" },
+		});
+		session.connect("bob");
+		session.connect("carol");
+		await environment.clock.advance(6_000);
+		environment.changeNetwork();
+		environment.say({
+			type: "ice-servers",
+			iceServers: [],
+			iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+		});
+		await settle();
+		expect(socket.types.filter((type) => type === "refresh-ice")).toHaveLength(1);
+		expect(environment.connections.map(({ calls }) => calls.includes("restartIce"))).toEqual([true, true]);
+	});
+
+	test("the policy can be switched while connected", async () => {
+		const { session, environment } = await join();
+		session.connect("bob");
+		const [pc] = environment.connections;
+		expect(pc?.configuration.iceTransportPolicy).toBe("all");
+		session.switchTransportPolicy("relay");
+		await settle();
+		expect(pc?.configuration.iceTransportPolicy).toBe("relay");
+		expect(pc?.calls).toContain("restartIce");
+	});
+});
+
+describe("the end", () => {
+	const closings = async () => {
+		const joined = await join();
+		const seen: Closed[] = [];
+		joined.session.on("closed", (closed) => seen.push(closed));
+		return { ...joined, seen };
+	};
+
+	test("is told with what the server said last", async () => {
+		const { environment, seen } = await closings();
+		environment.say({ type: "closing", code: 4503, reason: "draining", reconnect: true });
+		environment.closeSocket(4503, "draining");
+		expect(seen).toEqual([{ code: 4503, reason: "draining", reconnect: true }]);
+		expect(environment.watched).toBe(false);
+	});
+
+	test("a broken connection may be tried again", async () => {
+		const { environment, seen } = await closings();
+		environment.closeSocket(1006);
+		expect(seen).toEqual([{ code: 1006, reason: "connection-lost", reconnect: true }]);
+	});
+
+	test("silence is noticed although the socket seems open", async () => {
+		const { environment, socket, seen } = await closings();
+		await environment.clock.advance(30_000);
+		environment.say({ type: "pong", nonce: 1 });
+		await environment.clock.advance(45_000);
+		expect(seen).toEqual([]);
+		expect(socket.types.filter((type) => type === "ping")).toHaveLength(5);
+		await environment.clock.advance(15_000);
+		expect(seen).toEqual([{ code: 4408, reason: "timed-out", reconnect: true }]);
+		expect(socket.closedByClient).toBe(true);
+	});
+
+	test("leaves connections that stand alone", async () => {
+		const { session, environment } = await closings();
+		const bob = session.connect("bob");
+		environment.connections[0]?.become("connected");
+		environment.closeSocket(1006);
+		expect(bob.state.kind).toBe("connected");
+		expect(() => session.connect("carol")).toThrow(expect.objectContaining({ code: "closed" }));
+	});
+
+	test("leaving says so and closes every connection", async () => {
+		const { session, environment, socket, seen } = await closings();
+		const bob = session.connect("bob");
+		session.leave();
+		environment.closeSocket(1000);
+		expect(socket.types.at(-1)).toBe("leave");
+		expect(bob.state).toEqual({ kind: "ended", reason: "closed" });
+		expect(seen).toEqual([{ code: 1000, reason: "left", reconnect: false }]);
+	});
+});
+
+test("what is no message of ours is passed over", async () => {
+	const { session, environment } = await join();
+	for (const nonsense of ["", "{", "null", '{"type":"new-in-version-2"}', '{"type":"peer-left"}']) {
+		environment.say(nonsense);
+	}
+	expect(session.closed).toBeNull();
+});
