@@ -18,7 +18,7 @@ const welcome = (environment: FakeEnvironment, more: object = {}) => ({
 	seq: 2,
 	peers: [{ id: "bob", role: "guest", youAre: "polite" }],
 	iceServers: [{ urls: ["turn:relay.example:3478"], username: "u", credential: "c" }],
-	iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+	iceExpiresAt: Math.ceil((environment.now() + HOUR_MS) / 1000),
 	expiresAt: (environment.now() + 24 * HOUR_MS) / 1000,
 	...more,
 });
@@ -160,7 +160,7 @@ describe("credentials", () => {
 		environment.say({
 			type: "ice-servers",
 			iceServers: [{ urls: ["turn:fresh"] }],
-			iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+			iceExpiresAt: Math.ceil((environment.now() + HOUR_MS) / 1000),
 		});
 		expect(environment.connections[0]?.configuration.iceServers).toEqual([{ urls: ["turn:fresh"] }]);
 	});
@@ -176,7 +176,7 @@ describe("credentials", () => {
 		environment.say({
 			type: "ice-servers",
 			iceServers: [],
-			iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+			iceExpiresAt: Math.ceil((environment.now() + HOUR_MS) / 1000),
 		});
 		await settle();
 		expect(pc.calls).toContain("restartIce");
@@ -205,7 +205,7 @@ describe("credentials", () => {
 		environment.say({
 			type: "ice-servers",
 			iceServers: [],
-			iceExpiresAt: (environment.now() + HOUR_MS) / 1000,
+			iceExpiresAt: Math.ceil((environment.now() + HOUR_MS) / 1000),
 		});
 		await settle();
 		expect(socket.types.filter((type) => type === "refresh-ice")).toHaveLength(1);
@@ -249,7 +249,7 @@ describe("the end", () => {
 	test("silence is noticed although the socket seems open", async () => {
 		const { environment, socket, seen } = await closings();
 		await environment.clock.advance(30_000);
-		environment.say({ type: "pong", nonce: 1 });
+		socket.onPing = null;
 		await environment.clock.advance(45_000);
 		expect(seen).toEqual([]);
 		expect(socket.types.filter((type) => type === "ping")).toHaveLength(5);

@@ -78,9 +78,10 @@ test("a wrong key fails closed", async () => {
 	await receiver.page.goto(
 		`${link.slice(0, link.indexOf("#"))}#${key.startsWith("A") ? "B" : "A"}${key.slice(1)}`,
 	);
-	await untilState(receiver.page, "failed");
+	await problem(receiver).waitFor();
 	expect(await problem(receiver).textContent()).toMatch(/link was not copied whole/);
 	expect(await receiver.page.getByTestId("offered-name").count()).toBe(0);
+	await sender.page.getByTestId("waiting").waitFor();
 });
 
 test("a link without its key is not even tried", async () => {

@@ -1,19 +1,24 @@
 //! Surroundings that a test owns.
 
 import type { Environment, Socket } from "../../src/environment.ts";
+import { isRecord } from "../../src/guard.ts";
 import { ManualClock } from "./clock.ts";
 import { FakePeerConnection, isPeerConnection } from "./peer-connection.ts";
 
 /** The server's end of a WebSocket. */
 export class FakeSocket {
 	readonly sent: unknown[] = [];
+	/** Called for every ping, as a living server answers it. */
+	onPing: ((nonce: unknown) => void) | null = null;
 	closedByClient = false;
 	onopen: Socket["onopen"] = null;
 	onmessage: Socket["onmessage"] = null;
 	onclose: Socket["onclose"] = null;
 
 	send(data: unknown): void {
-		this.sent.push(JSON.parse(String(data)));
+		const message: unknown = JSON.parse(String(data));
+		this.sent.push(message);
+		if (isRecord(message) && message["type"] === "ping") this.onPing?.(message["nonce"]);
 	}
 
 	close(): void {
@@ -22,9 +27,7 @@ export class FakeSocket {
 
 	/** The types of what the client sent. */
 	get types(): unknown[] {
-		return this.sent.map((message) =>
-			typeof message === "object" && message !== null && "type" in message ? message.type : null,
-		);
+		return this.sent.map((message) => (isRecord(message) ? message["type"] : null));
 	}
 }
 
@@ -44,6 +47,10 @@ export class FakeEnvironment implements Environment {
 	readonly now = this.clock.now;
 	readonly after = this.clock.after;
 	#networkChange: (() => void) | null = null;
+
+	constructor() {
+		this.socket.onPing = (nonce) => this.say({ type: "pong", nonce });
+	}
 
 	async fetch(url: string, init: RequestInit): Promise<Response> {
 		this.requests.push({ url, init });

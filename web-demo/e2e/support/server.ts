@@ -1,6 +1,7 @@
 //! The server under test: the real binary on free ports of loopback, with a data folder of its own.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -103,13 +104,18 @@ function freeTcpPort(): Promise<number> {
 	});
 }
 
-function freeUdpPort(): Promise<number> {
-	return new Promise((resolve, reject) => {
+/** Below the range of relayed addresses, where the server's own port must not lie, and of ephemeral ports. */
+async function freeUdpPort(): Promise<number> {
+	for (;;) {
+		const port = randomInt(20_000, 32_000);
+		if (await canBind(port)) return port;
+	}
+}
+
+function canBind(port: number): Promise<boolean> {
+	return new Promise((resolve) => {
 		const socket = createSocket("udp4");
-		socket.once("error", reject);
-		socket.bind(0, "127.0.0.1", () => {
-			const { port } = socket.address();
-			socket.close(() => resolve(port));
-		});
+		socket.once("error", () => resolve(false));
+		socket.bind(port, "127.0.0.1", () => socket.close(() => resolve(true)));
 	});
 }

@@ -20,7 +20,9 @@ export function TransferCard({ transfer, stay }: TransferCardProps) {
 	const link = transfer.link.value;
 	const path = transfer.path.value;
 	const began = state.kind === "moving" || state.kind === "done";
-	const ended = link.kind === "ended" && !isFinal(state) ? sentenceForEnd(link.reason) : null;
+	// The connection knows why its channels closed; the engine only that they did.
+	const broken = !isFinal(state) || (state.kind === "failed" && state.failure === "lane-closed");
+	const ended = link.kind === "ended" && broken ? sentenceForEnd(link.reason) : null;
 	return (
 		<article class="card transfer" data-testid="transfer" data-state={ended === null ? state.kind : "failed"}>
 			{ended === null ? <Body transfer={transfer} state={state} /> : <Problem sentence={ended} />}

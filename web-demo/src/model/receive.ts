@@ -4,7 +4,7 @@ import { CausewayError, fingerprintSeal, joinRoom, roomFacts } from "@causeway/c
 import { signal } from "@preact/signals";
 import { readKey } from "./key.ts";
 import { PeerTransfer } from "./peer-transfer.ts";
-import { sentenceFor } from "./sentences.ts";
+import { sentenceFor, sentenceForEnd } from "./sentences.ts";
 import { Stay } from "./stay.ts";
 
 /** Where the page is. */
@@ -63,6 +63,13 @@ export class ReceiveModel {
 				if (this.stage.value.kind === "transfer") this.stage.value.transfer.dispose();
 				const transfer = new PeerTransfer(connection, { kind: "receive" });
 				this.stage.value = { kind: "transfer", stay, transfer };
+				connection.on("state", (state) => {
+					if (state.kind !== "ended" || state.reason !== "not-authentic") return;
+					// Whoever stands between shall not get a second try, and the sender shall not wait.
+					transfer.dispose();
+					session.leave();
+					this.stage.value = { kind: "problem", sentence: sentenceForEnd(state.reason) };
+				});
 			});
 			this.stage.value = { kind: "waiting", stay };
 		} catch (error) {
