@@ -10,6 +10,10 @@ use crate::event::Event;
 
 /// Something for the shell to do. Carry them out in the order they come: a port may be unbound and bound again.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an answer is inline, so that answering a stranger touches no heap"
+)]
 pub enum Action {
     /// Bind one UDP socket, or two, and say so with [`Relay::on_bound`](crate::Relay::on_bound).
     Bind {

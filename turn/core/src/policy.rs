@@ -80,9 +80,9 @@ impl Policy {
             IpAddr::V4(_) => [None, None],
             IpAddr::V6(v6) => embedded_v4(v6),
         };
-        let forms = disguised.into_iter().flatten().map(IpAddr::V4);
+        let mut forms = disguised.into_iter().flatten().map(IpAddr::V4);
         if forms.clone().chain([ip]).any(|form| self.denied.contains(&form))
-            || forms.clone().any(|form| self.own.find(form).is_some())
+            || forms.any(|form| self.own.find(form).is_some())
         {
             return Err(Forbidden::OwnHost);
         }

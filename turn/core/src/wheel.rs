@@ -14,6 +14,8 @@ use causeway_protocol::Moment;
 
 /// One turn is longer than the longest lifetime a client is given by default (3600 s).
 const SLOTS: u32 = 4096;
+/// A power of two, so that a second's slot is its low bits.
+const SLOT_MASK: u64 = SLOTS as u64 - 1;
 const WORD_BITS: u32 = 64;
 const NONE: u32 = u32::MAX;
 
@@ -143,9 +145,8 @@ impl Wheel {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the remainder of a u32 fits a u32")]
 const fn slot_of(second: u64) -> u32 {
-    (second % SLOTS as u64) as u32
+    (second & SLOT_MASK) as u32
 }
 
 fn second_at_or_after(moment: Moment) -> u64 {

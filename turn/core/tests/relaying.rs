@@ -13,7 +13,7 @@ fn a_send_indication_reaches_the_peer_from_the_relayed_address() {
     let (mut client, relayed) = world.allocated("1.1.1.1:1000");
     assert_eq!(client.permit(&mut world, PEER), 0);
     let datagram = client.send_indication(PEER, b"hello");
-    let verdict = world.from_client(client.address, &datagram);
+    let verdict = world.client_sends(client.address, &datagram);
     assert_eq!(sent_to_peer(verdict, &datagram), (relayed, PEER.parse().unwrap(), b"hello".to_vec()));
 }
 
@@ -23,7 +23,7 @@ fn a_permitted_peer_reaches_the_client_in_a_data_indication() {
     let (mut client, relayed) = world.allocated("1.1.1.1:1000");
     client.permit(&mut world, PEER);
     for payload in [&b""[..], b"h", b"he", b"hel", b"hell", b"hello"] {
-        let verdict = world.from_peer(relayed, PEER, payload);
+        let verdict = world.peer_sends(relayed, PEER, payload);
         let (to, bytes) = sent_to_client(verdict, payload);
         assert_eq!(to, client.address);
         let message = Message::decode(&bytes).unwrap();
@@ -40,10 +40,10 @@ fn a_channel_carries_data_in_both_directions() {
     assert_eq!(client.bind(&mut world, 0x4000, PEER), 0);
 
     let datagram = channel_data(0x4000, b"up");
-    let verdict = world.from_client(client.address, &datagram);
+    let verdict = world.client_sends(client.address, &datagram);
     assert_eq!(sent_to_peer(verdict, &datagram), (relayed, PEER.parse().unwrap(), b"up".to_vec()));
 
-    let verdict = world.from_peer(relayed, PEER, b"down");
+    let verdict = world.peer_sends(relayed, PEER, b"down");
     let (to, bytes) = sent_to_client(verdict, b"down");
     assert_eq!(to, client.address);
     let number = ChannelNumber::new(0x4000).unwrap();
@@ -57,11 +57,11 @@ fn padding_behind_channel_data_is_not_relayed_and_no_data_is_data() {
     client.bind(&mut world, 0x4000, PEER);
     let mut datagram = channel_data(0x4000, b"hello");
     datagram.extend([0xFF; 3]);
-    let verdict = world.from_client(client.address, &datagram);
+    let verdict = world.client_sends(client.address, &datagram);
     assert_eq!(sent_to_peer(verdict, &datagram).2, b"hello");
     // RFC 8656 §12.6: a datagram of length 0 is formed and sent.
     let datagram = channel_data(0x4000, b"");
-    let verdict = world.from_client(client.address, &datagram);
+    let verdict = world.client_sends(client.address, &datagram);
     assert_eq!(sent_to_peer(verdict, &datagram).2, b"");
 }
 
@@ -70,7 +70,7 @@ fn another_port_of_a_permitted_ip_is_permitted_and_gets_an_indication() {
     let mut world = World::new();
     let (mut client, relayed) = world.allocated("1.1.1.1:1000");
     client.bind(&mut world, 0x4000, PEER);
-    let verdict = world.from_peer(relayed, "8.8.8.8:5001", b"x");
+    let verdict = world.peer_sends(relayed, "8.8.8.8:5001", b"x");
     let (_, bytes) = sent_to_client(verdict, b"x");
     let message = Message::decode(&bytes).unwrap();
     assert_eq!(message.get::<XorPeerAddress>(), Ok(Some(XorPeerAddress("8.8.8.8:5001".parse().unwrap()))));
@@ -94,9 +94,9 @@ fn ipv6_clients_peers_and_relays_exchange_data() {
     assert_eq!(relayed.ip(), RELAY_V6.parse::<std::net::IpAddr>().unwrap());
     client.permit(&mut world, "[2a00::8]:5000");
     let datagram = client.send_indication("[2a00::8]:5000", b"up");
-    let verdict = world.from_client(client.address, &datagram);
+    let verdict = world.client_sends(client.address, &datagram);
     assert_eq!(sent_to_peer(verdict, &datagram).0, relayed);
-    let verdict = world.from_peer(relayed, "[2a00::8]:5000", b"down");
+    let verdict = world.peer_sends(relayed, "[2a00::8]:5000", b"down");
     let (_, bytes) = sent_to_client(verdict, b"down");
     assert_eq!(Message::decode(&bytes).unwrap().get::<Data<'_>>(), Ok(Some(Data(b"down"))));
 }
@@ -108,7 +108,7 @@ fn dont_fragment_is_passed_on_between_ipv4_addresses_only() {
         let (mut client, _) = world.allocated(source);
         client.permit(&mut world, PEER);
         let datagram = send_indication(PEER, b"x", &[&DontFragment]);
-        let verdict = world.from_client(client.address, &datagram);
+        let verdict = world.client_sends(client.address, &datagram);
         assert!(matches!(verdict, Verdict::ToPeer { dont_fragment, .. } if dont_fragment == expected));
     }
 }
@@ -121,10 +121,10 @@ fn two_clients_of_ours_reach_each_other_through_their_relayed_addresses() {
     assert_eq!(alice.permit(&mut world, &at_bob.to_string()), 0);
     assert_eq!(bob.permit(&mut world, &at_alice.to_string()), 0);
     let datagram = alice.send_indication(&at_bob.to_string(), b"hi");
-    let verdict = world.from_client(alice.address, &datagram);
+    let verdict = world.client_sends(alice.address, &datagram);
     let (from, to, data) = sent_to_peer(verdict, &datagram);
     assert_eq!((from, to), (at_alice, at_bob));
-    let verdict = world.from_peer(to, &from.to_string(), &data);
+    let verdict = world.peer_sends(to, &from.to_string(), &data);
     assert_eq!(sent_to_client(verdict, &data).0, bob.address);
 }
 
@@ -136,14 +136,14 @@ fn on_our_own_hosts_nothing_but_live_relayed_addresses_is_reached() {
     alice.permit(&mut world, &at_bob.to_string());
     for address in ["51.0.0.1:3478", "51.0.0.1:6379", "51.0.0.1:49151"] {
         let datagram = alice.send_indication(address, b"x");
-        let verdict = world.from_client(alice.address, &datagram);
+        let verdict = world.client_sends(alice.address, &datagram);
         assert_eq!(verdict, Verdict::Dropped(DropReason::NotALiveRelay), "{address}");
-        let verdict = world.from_peer(at_alice, address, b"x");
+        let verdict = world.peer_sends(at_alice, address, b"x");
         assert_eq!(verdict, Verdict::Dropped(DropReason::NotALiveRelay), "{address}");
     }
     bob.refresh(&mut world, 0);
     let datagram = alice.send_indication(&at_bob.to_string(), b"x");
-    let verdict = world.from_client(alice.address, &datagram);
+    let verdict = world.client_sends(alice.address, &datagram);
     assert_eq!(verdict, Verdict::Dropped(DropReason::NotALiveRelay));
 }
 
@@ -156,9 +156,9 @@ fn allocations_on_two_workers_reach_each_other() {
     alice.bind(&mut first, 0x4000, &at_bob.to_string());
     bob.bind(&mut second, 0x4000, &at_alice.to_string());
     let datagram = channel_data(0x4000, b"hi");
-    let verdict = first.from_client(alice.address, &datagram);
+    let verdict = first.client_sends(alice.address, &datagram);
     let (from, to, data) = sent_to_peer(verdict, &datagram);
-    let verdict = second.from_peer(to, &from.to_string(), &data);
+    let verdict = second.peer_sends(to, &from.to_string(), &data);
     assert_eq!(sent_to_client(verdict, &data).0, bob.address);
 }
 
@@ -169,7 +169,7 @@ fn what_may_not_pass_is_dropped_with_its_reason() {
     client.bind(&mut world, 0x4000, PEER);
     let stranger = common::client("9.9.9.9:9");
     let mut check = |from: ClientAddr, datagram: &[u8], reason| {
-        assert_eq!(world.from_client(from, datagram), Verdict::Dropped(reason));
+        assert_eq!(world.client_sends(from, datagram), Verdict::Dropped(reason));
         assert_eq!(world.relay.counters().dropped(reason), 1, "{reason:?}");
     };
     check(client.address, &channel_data(0x4001, b"x"), DropReason::NoChannel);
@@ -206,11 +206,11 @@ fn what_may_not_pass_is_dropped_with_its_reason() {
     *wrong.last_mut().unwrap() ^= 1;
     check(stranger, &wrong, DropReason::WrongFingerprint);
 
-    assert_eq!(world.from_peer(relayed, "9.9.9.9:1", b"x"), Verdict::Dropped(DropReason::NoPermission));
+    assert_eq!(world.peer_sends(relayed, "9.9.9.9:1", b"x"), Verdict::Dropped(DropReason::NoPermission));
     let elsewhere = "51.0.0.1:49152".parse().unwrap();
-    assert_eq!(world.from_peer(elsewhere, PEER, b"x"), Verdict::Dropped(DropReason::UnknownRelayPort));
+    assert_eq!(world.peer_sends(elsewhere, PEER, b"x"), Verdict::Dropped(DropReason::UnknownRelayPort));
     let longest = vec![0; 65_536];
-    assert_eq!(world.from_peer(relayed, PEER, &longest), Verdict::Dropped(DropReason::TooLong));
+    assert_eq!(world.peer_sends(relayed, PEER, &longest), Verdict::Dropped(DropReason::TooLong));
 }
 
 #[test]
@@ -232,11 +232,11 @@ fn usage_counts_application_bytes_by_direction() {
     let mut world = World::new();
     let (mut client, relayed) = world.allocated("1.1.1.1:1000");
     client.bind(&mut world, 0x4000, PEER);
-    world.from_client(client.address, &channel_data(0x4000, b"four"));
+    world.client_sends(client.address, &channel_data(0x4000, b"four"));
     let datagram = client.send_indication(PEER, b"sixsix");
-    world.from_client(client.address, &datagram);
-    world.from_peer(relayed, PEER, b"abc");
-    world.from_peer(relayed, "9.9.9.9:1", b"dropped");
+    world.client_sends(client.address, &datagram);
+    world.peer_sends(relayed, PEER, b"abc");
+    world.peer_sends(relayed, "9.9.9.9:1", b"dropped");
     let expected =
         Usage { sent: Traffic { packets: 2, bytes: 10 }, received: Traffic { packets: 1, bytes: 3 } };
     assert_eq!(world.relay.counters().relayed, expected);

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use causeway_stun::attributes::{
-    AdditionalAddressFamily, AddressFamily, EvenPort, Lifetime, RequestedAddressFamily, RequestedTransport,
-    ReservationToken,
+    AdditionalAddressFamily, AddressFamily, DraftAdditionalAddressFamily, EvenPort, Lifetime,
+    RequestedAddressFamily, RequestedTransport, ReservationToken,
 };
 use causeway_stun::{AttributeError, AttributeType, Message};
 
@@ -173,7 +173,8 @@ impl Wish {
         let even = message.get::<EvenPort>().map_err(|_malformed| Refusal::BadRequest)?;
         let token = message.get::<ReservationToken>().map_err(|_malformed| Refusal::BadRequest)?;
         let requested = message.has(AttributeType::REQUESTED_ADDRESS_FAMILY);
-        let additional = message.has(AttributeType::ADDITIONAL_ADDRESS_FAMILY);
+        let additional = message.has(AttributeType::ADDITIONAL_ADDRESS_FAMILY)
+            || message.has(AttributeType::DRAFT_ADDITIONAL_ADDRESS_FAMILY);
         if let Some(token) = token {
             return match even.is_some() || requested || additional {
                 true => Err(Refusal::BadRequest),
@@ -194,8 +195,8 @@ impl Wish {
         // 8., 9. ADDITIONAL-ADDRESS-FAMILY names IPv6, and excludes EVEN-PORT with R.
         let (v4, v6) = (listener.relay_ip(AddressFamily::Ipv4), listener.relay_ip(AddressFamily::Ipv6));
         if additional {
-            return match (message.get::<AdditionalAddressFamily>(), port) {
-                (Ok(Some(AdditionalAddressFamily(AddressFamily::Ipv6))), PortWish::Any | PortWish::Even) => {
+            return match (additional_family(message), port) {
+                (Ok(Some(AddressFamily::Ipv6)), PortWish::Any | PortWish::Even) => {
                     Ok(Self::Both { v4, v6, port })
                 }
                 (Ok(_) | Err(_), PortWish::Any | PortWish::Even | PortWish::EvenAndNext) => {
@@ -218,4 +219,12 @@ impl Wish {
         let ip = listener.relay_ip(family).ok_or(Refusal::AddressFamilyNotSupported)?;
         Ok(Self::One { family, ip, port })
     }
+}
+
+/// ADDITIONAL-ADDRESS-FAMILY under its registered number, or under that of the drafts.
+fn additional_family(message: &Message<'_>) -> Result<Option<AddressFamily>, AttributeError> {
+    let registered = message.get::<AdditionalAddressFamily>()?.map(|AdditionalAddressFamily(family)| family);
+    let draft =
+        message.get::<DraftAdditionalAddressFamily>()?.map(|DraftAdditionalAddressFamily(family)| family);
+    Ok(registered.or(draft))
 }

@@ -49,6 +49,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// What a handler did with a request that it did not refuse.
+#[expect(clippy::large_enum_variant, reason = "it goes from the handler to the queue and no further")]
 pub(crate) enum Outcome {
     Answered(Reply),
     /// The answer comes when the shell has bound the port, or came already.
@@ -69,17 +70,17 @@ impl Relay {
         let request = Request { message, from, now, answer };
 
         let sender = match method {
-            RequestMethod::Binding => return self.finish(&request, Seal::Open, self.binding(&request)),
+            RequestMethod::Binding => return self.finish(&request, Seal::Open, &self.binding(&request)),
             RequestMethod::Allocate
             | RequestMethod::Refresh
             | RequestMethod::CreatePermission
             | RequestMethod::ChannelBind => match self.authenticate(&request) {
                 Ok(sender) => sender,
-                Err(refusal) => return self.finish(&request, Seal::Open, Err(refusal)),
+                Err(refusal) => return self.finish(&request, Seal::Open, &Err(refusal)),
             },
         };
         let outcome = self.handle(method, &request, &sender);
-        self.finish(&request, sender.answer_seal(), outcome)
+        self.finish(&request, sender.answer_seal(), &outcome)
     }
 
     fn handle(
@@ -120,12 +121,12 @@ impl Relay {
         &mut self,
         request: &Request<'_>,
         seal: Seal<'_>,
-        outcome: Result<Outcome, Refusal>,
+        outcome: &Result<Outcome, Refusal>,
     ) -> Result<Verdict, DropReason> {
         match outcome {
-            Ok(Outcome::Answered(reply)) => self.answer(request.from, reply, AnswerCode::Success)?,
+            Ok(Outcome::Answered(reply)) => self.answer(request.from, *reply, AnswerCode::Success)?,
             Ok(Outcome::Later) => {}
-            Err(refusal) => self.refuse(request.from, request.now, &request.answer, seal, &refusal)?,
+            Err(refusal) => self.refuse(request.from, request.now, &request.answer, seal, refusal)?,
         }
         Ok(Verdict::Handled)
     }

@@ -1,5 +1,6 @@
 //! A relay with a shell of memory, and a client made of the codec: what every test here stands on.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -114,13 +115,13 @@ impl World {
         self.now = self.now.plus(Duration::from_secs(seconds));
     }
 
-    pub fn from_client(&mut self, from: ClientAddr, datagram: &[u8]) -> Verdict {
+    pub fn client_sends(&mut self, from: ClientAddr, datagram: &[u8]) -> Verdict {
         let verdict = self.relay.on_client(self.now, from, datagram);
         self.perform();
         verdict
     }
 
-    pub fn from_peer(&mut self, on: SocketAddr, from: &str, datagram: &[u8]) -> Verdict {
+    pub fn peer_sends(&mut self, on: SocketAddr, from: &str, datagram: &[u8]) -> Verdict {
         let verdict = self.relay.on_peer(self.now, self.port(on), peer(from), datagram);
         self.perform();
         verdict
@@ -299,7 +300,7 @@ impl Client {
     /// Sends bytes and takes the answer, if there is one.
     pub fn exchange(&mut self, world: &mut World, datagram: &[u8]) -> Option<Answer> {
         assert_eq!(world.replies.len(), 0, "every answer is taken");
-        let verdict = world.from_client(self.address, datagram);
+        let verdict = world.client_sends(self.address, datagram);
         let answer = world.replies.pop_front().map(|(to, bytes)| {
             assert_eq!(to, self.address);
             Answer(bytes)
@@ -352,6 +353,10 @@ impl Client {
         let number = ChannelNumber::new(number).unwrap();
         let peer = XorPeerAddress(peer.parse().unwrap());
         self.ask(world, Method::ChannelBind, &[&number, &peer]).code()
+    }
+
+    pub fn allocate_both(&mut self, world: &mut World) -> Answer {
+        self.ask(world, Method::Allocate, &[UDP, &AdditionalAddressFamily(AddressFamily::Ipv6)])
     }
 
     pub fn refresh(&mut self, world: &mut World, seconds: u32) -> Answer {

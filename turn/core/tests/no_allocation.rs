@@ -1,0 +1,142 @@
+//! Relaying data, and answering strangers, touches no heap.
+#![allow(unsafe_code, reason = "a global allocator that counts cannot be written without")]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use causeway_stun::Method;
+use causeway_turn_core::*;
+use common::*;
+
+struct Counting;
+
+thread_local! {
+    /// Allocations of this thread: tests run on threads of their own.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged; the counter is a plain cell of the thread.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn no_relayed_datagram_allocates_on_any_of_the_four_ways() {
+    let mut world = World::new();
+    // A room's credential with a budget: everything that is counted is counted.
+    let credential = room_credential(|claims| claims.bytes = Some(1 << 40));
+    let mut client = Client::with(&credential, "1.1.1.1:1000");
+    let relayed = client.allocate(&mut world);
+    client.bind(&mut world, 0x4000, PEER);
+    client.permit(&mut world, "9.9.9.9:1");
+    let payload = vec![7; 1000];
+    let port = world.port(relayed);
+    let channel_up = channel_data(0x4000, &payload);
+    let indication_up = send_indication("9.9.9.9:1", &payload, &[]);
+
+    let (relay, mut now) = (&mut world.relay, world.now);
+    let mut ways = [0; 4];
+    let allocations = count(|| {
+        for _ in 0..1000 {
+            now = now.plus(std::time::Duration::from_millis(1));
+            let verdicts = [
+                relay.on_client(now, client.address, &channel_up),
+                relay.on_client(now, client.address, &indication_up),
+                relay.on_peer(now, port, peer(PEER), &payload),
+                relay.on_peer(now, port, peer("9.9.9.9:1"), &payload),
+            ];
+            for (way, verdict) in ways.iter_mut().zip(verdicts) {
+                *way += usize::from(matches!(verdict, Verdict::ToPeer { .. } | Verdict::ToClient { .. }));
+            }
+        }
+    });
+    assert_eq!(ways, [1000; 4]);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn no_dropped_datagram_allocates() {
+    let mut world = World::new();
+    let (client, relayed) = world.allocated("1.1.1.1:1000");
+    let port = world.port(relayed);
+    let datagrams =
+        [channel_data(0x4000, b"x"), send_indication(PEER, b"x", &[]), vec![0; 100], vec![0xFF; 100], vec![]];
+    let relay = &mut world.relay;
+    let allocations = count(|| {
+        for datagram in &datagrams {
+            for from in [client.address, common::client("9.9.9.9:9")] {
+                assert!(matches!(relay.on_client(world.now, from, datagram), Verdict::Dropped(_)));
+            }
+        }
+        assert!(matches!(relay.on_peer(world.now, port, peer(PEER), b"x"), Verdict::Dropped(_)));
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn no_stranger_makes_the_relay_allocate() {
+    let mut world = World::new();
+    let mut stranger = Client::new("9.9.9.9:9");
+    let binding = stranger.bare_request(Method::Binding, &[]);
+    let challenge = stranger.bare_request(Method::Allocate, &[UDP]);
+    stranger.nonce = b"forged nonce 123".to_vec();
+    let forged = stranger.request(Method::Allocate, &[UDP]);
+    let (relay, now) = (&mut world.relay, world.now);
+    let mut answers = 0;
+    let allocations = count(|| {
+        for round in 0..1000u16 {
+            let mut from = stranger.address;
+            from.source.set_port(round);
+            for datagram in [&binding, &challenge, &forged] {
+                relay.on_client(now, from, datagram);
+            }
+            while let Some(Action::Reply { .. }) = relay.poll_action() {
+                answers += 1;
+            }
+        }
+    });
+    assert_eq!(answers, 3000);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_flood_of_strangers_fills_a_bounded_queue_and_is_counted() {
+    let mut world = World::new();
+    let mut stranger = Client::new("9.9.9.9:9");
+    let request = stranger.bare_request(Method::Binding, &[]);
+    let (relay, now) = (&mut world.relay, world.now);
+    let allocations = count(|| {
+        for _ in 0..1000 {
+            relay.on_client(now, stranger.address, &request);
+        }
+    });
+    assert_eq!(allocations, 0);
+    assert_eq!(relay.counters().dropped(DropReason::ReplyQueueFull), 1000 - 256);
+    assert_eq!(relay.counters().answers(AnswerCode::Success), 256);
+}
+
+fn count(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
