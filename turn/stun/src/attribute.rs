@@ -127,6 +127,8 @@ attribute_types! {
     THIRD_PARTY_AUTHORIZATION = 0x802E, "THIRD-PARTY-AUTHORIZATION";
     /// RFC 8016 §3.4
     MOBILITY_TICKET = 0x8030, "MOBILITY-TICKET";
+    /// The number that ADDITIONAL-ADDRESS-FAMILY had in drafts of RFC 8656, and has in coturn's client to this day
+    DRAFT_ADDITIONAL_ADDRESS_FAMILY = 0x8032, "ADDITIONAL-ADDRESS-FAMILY (draft)";
 }
 
 impl fmt::Display for AttributeType {

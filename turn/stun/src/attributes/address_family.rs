@@ -84,6 +84,10 @@ address_family! {
     /// The family a client wants besides IPv4. Only IPv6 is of use; RFC 8656 §7.2 has the server answer 400 to IPv4.
     AdditionalAddressFamily, ADDITIONAL_ADDRESS_FAMILY
 }
+address_family! {
+    /// [`AdditionalAddressFamily`] under the number of the drafts.
+    DraftAdditionalAddressFamily, DRAFT_ADDITIONAL_ADDRESS_FAMILY
+}
 
 #[cfg(test)]
 mod tests {

@@ -37,7 +37,9 @@ pub use crate::channel_data::ChannelNumber;
 pub use crate::unknown::UnknownAttributes;
 pub use access_token::AccessToken;
 pub use address_error_code::AddressErrorCode;
-pub use address_family::{AdditionalAddressFamily, AddressFamily, RequestedAddressFamily};
+pub use address_family::{
+    AdditionalAddressFamily, AddressFamily, DraftAdditionalAddressFamily, RequestedAddressFamily,
+};
 pub use cache_timeout::CacheTimeout;
 pub use change_request::ChangeRequest;
 pub use connection_id::ConnectionId;
