@@ -118,7 +118,7 @@ fn serve_answers_on_all_its_doors_and_ends_cleanly_on_sigterm() {
     assert!(metrics.contains("causeway_signal_rooms"), "{metrics}");
     assert!(get(process.ops, "/readyz").starts_with("HTTP/1.1 200"));
     assert!(get(process.http.unwrap(), "/livez").starts_with("HTTP/1.1 200"));
-    assert!(get(process.http.unwrap(), "/").starts_with("HTTP/1.1 200"));
+    assert!(get(process.http.unwrap(), "/").contains("<!doctype html"), "the demo, or how to build it");
     assert!(get(process.http.unwrap(), "/api/v1/nothing").contains("\"code\":\"not-found\""));
     assert!(folder.path().join("secret").exists());
 
