@@ -145,15 +145,6 @@ impl TurnSettings {
                 format!("use at least relay_port_min, which is {}", self.relay_port_min),
             );
         }
-        if (self.relay_port_min..=self.relay_port_max).contains(&self.port) {
-            problems.add(
-                "port",
-                format!(
-                    "{} lies among the relayed ports {}–{}; move one of them",
-                    self.port, self.relay_port_min, self.relay_port_max
-                ),
-            );
-        }
     }
 
     fn check_users(&self, problems: &mut Problems) {
@@ -260,11 +251,6 @@ mod tests {
                 "allocations_per_user",
             ]
         );
-    }
-
-    #[test]
-    fn a_listening_port_among_the_relayed_ports_is_refused() {
-        check(&TurnSettings { port: 50_000, ..TurnSettings::default() }, "port", "move one of them");
     }
 
     #[test]
