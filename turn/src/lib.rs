@@ -15,6 +15,7 @@
 mod control;
 mod core_setup;
 mod files;
+mod handover;
 mod host;
 mod io;
 mod ledger;

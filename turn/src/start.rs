@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::control::{ControlPlane, Report, WorkerHandle};
 use crate::core_setup;
 use crate::files;
+use crate::handover;
 use crate::io::sockets::{Sockets, WAKER};
 use crate::io::udp::CLIENT_BUFFER;
 use crate::ledger::Ledger;
@@ -189,23 +190,30 @@ impl Starting {
         let signals = Arc::new(Signals::default());
         // An end of every allocation at once fits, so that usage is not lost to a revoked room or a drain.
         let (report_sender, reports) = mpsc::channel(REPORTS + 2 * settings.max_allocations);
+        let polls = listeners
+            .sockets
+            .into_iter()
+            .map(poll)
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(StartError::Worker)?;
+        let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
+        let handovers = handover::among(&wakers, config.max_lifetime);
         let mut workers = Vec::with_capacity(count);
-        for (index, listening) in listeners.sockets.into_iter().enumerate() {
-            let relay = core_setup::relay(config.clone(), settings, keys, &nonce_key, Arc::clone(&own))?;
-            let (poll, sockets, waker) = poll(listening).map_err(StartError::Worker)?;
+        for (index, ((poll, sockets, waker), handover)) in polls.into_iter().zip(handovers).enumerate() {
             let (orders, order_receiver) = mpsc::channel(ORDERS);
             let worker = Worker {
                 index,
-                relay,
+                relay: core_setup::relay(config.clone(), settings, keys, &nonce_key, Arc::clone(&own))?,
                 poll,
                 sockets,
                 signals: Arc::clone(&signals),
                 orders: order_receiver,
                 reports: report_sender.clone(),
+                handover,
                 meter: Meter::new(),
                 allocations: Arc::new(AtomicU64::new(0)),
             };
-            workers.push((worker, WorkerHandle { orders, waker: Arc::new(waker) }));
+            workers.push((worker, WorkerHandle { orders, waker }));
         }
         Ok(Self { addresses: listeners.addresses, signals, workers, reports })
     }
@@ -240,9 +248,9 @@ impl Starting {
 }
 
 /// What a worker waits on: its sockets, and a waker for other threads.
-fn poll(listening: Vec<UdpSocket>) -> io::Result<(Poll, Sockets, Waker)> {
+fn poll(listening: Vec<UdpSocket>) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
     let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), WAKER)?;
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let sockets = Sockets::new(poll.registry().try_clone()?, listening)?;
     Ok((poll, sockets, waker))
 }

@@ -18,8 +18,9 @@ use mio::{Events, Poll};
 use tokio::sync::mpsc;
 
 use crate::control::Report;
+use crate::handover::{Full, Handed, Handover};
 use crate::io::arena::Arena;
-use crate::io::outbox::Outbox;
+use crate::io::outbox::{Outbox, SendFailure};
 use crate::io::ready::ReadyList;
 use crate::io::sockets::{SocketKey, Sockets, receive};
 use crate::io::udp::Fragmentation;
@@ -32,6 +33,8 @@ const TURN_BUDGET: usize = 1024;
 const SIDE_BUDGET: usize = 128;
 /// Datagrams of one relay socket before the next one's: allocations of one worker share it fairly.
 const SOCKET_BUDGET: usize = 32;
+/// Datagrams of one turn that other workers passed on.
+const HANDOVER_BUDGET: usize = 128;
 /// Orders of one turn. Each may scan all allocations.
 const ORDER_BUDGET: usize = 16;
 /// Readiness reports taken from the kernel at once. More stay there for the next turn.
@@ -55,6 +58,7 @@ pub(crate) struct Worker {
     pub(crate) signals: Arc<Signals>,
     pub(crate) orders: mpsc::Receiver<RelayOrder>,
     pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) handover: Handover,
     pub(crate) meter: Meter,
     /// Allocations alive here, for others to read.
     pub(crate) allocations: Arc<AtomicU64>,
@@ -101,7 +105,11 @@ impl Worker {
 impl Running {
     /// Sleeps until a socket, a timer or another thread needs the worker.
     fn wait(&mut self, now: Now, events: &mut Events) -> Result<(), WorkerFailure> {
-        let timeout = if self.clients.is_empty() && self.peers.is_empty() && self.worker.orders.is_empty() {
+        let idle = self.clients.is_empty()
+            && self.peers.is_empty()
+            && self.worker.orders.is_empty()
+            && self.worker.handover.is_empty();
+        let timeout = if idle {
             let due = [self.worker.relay.poll_timeout(), self.metrics_due].into_iter().flatten().min();
             due.map(|due| due.since(now.moment))
         } else {
@@ -125,6 +133,7 @@ impl Running {
 
     fn turn(&mut self, now: Now) {
         self.take_orders(now);
+        self.take_handed(now);
         self.read(now);
         if self.worker.relay.poll_timeout().is_some_and(|due| due <= now.moment) {
             self.worker.relay.on_timeout(now);
@@ -133,6 +142,7 @@ impl Running {
         if self.metrics_due.is_some_and(|due| due <= now.moment) {
             self.count();
             self.metrics_due = None;
+            self.worker.handover.forget_silent(now.moment);
         }
     }
 
@@ -146,6 +156,19 @@ impl Running {
             self.worker.relay.on_control(now, Control::Revoke(order));
             self.perform(now);
         }
+    }
+
+    /// Serves clients that reach another worker.
+    fn take_handed(&mut self, now: Now) {
+        for _ in 0..HANDOVER_BUDGET {
+            let Some(Handed { from, datagram }) = self.worker.handover.receive() else { break };
+            self.make_room();
+            let Some(room) = self.arena.room().and_then(|room| room.get_mut(..datagram.len())) else { break };
+            room.copy_from_slice(&datagram);
+            let verdict = self.worker.relay.on_client(now, from, room);
+            self.conclude(now, verdict, datagram.len());
+        }
+        self.flush();
     }
 
     /// Reads clients and peers in turn, until both are drained or the budget is used up.
@@ -194,9 +217,7 @@ impl Running {
 
     /// Reads one datagram and does what the relay says; `false` if there was none.
     fn read_datagram(&mut self, now: Now, key: SocketKey) -> bool {
-        if self.outbox.is_full() || self.arena.room().is_none() {
-            self.flush();
-        }
+        self.make_room();
         let Some(room) = self.arena.room() else { return false };
         let worker = &mut self.worker;
         let (verdict, length) = match key {
@@ -204,7 +225,14 @@ impl Running {
                 let Some(socket) = worker.sockets.listener(listener) else { return false };
                 let Some((length, source)) = receive(socket, room) else { return false };
                 let datagram = room.get(..length).unwrap_or_default();
-                (worker.relay.on_client(now, ClientAddr { source, listener }, datagram), length)
+                let from = ClientAddr { source, listener };
+                if let Some(owner) = worker.handover.owner(now.moment, from, datagram) {
+                    if worker.handover.pass_on(owner, from, datagram) == Err(Full) {
+                        self.outbox.count_failure(SendFailure::HandoverFull);
+                    }
+                    return true;
+                }
+                (worker.relay.on_client(now, from, datagram), length)
             }
             SocketKey::Relay(slot) => {
                 // Closed since it was listed.
@@ -214,6 +242,19 @@ impl Running {
                 (worker.relay.on_peer(now, relay.port, PeerAddr::new(source), datagram), length)
             }
         };
+        self.conclude(now, verdict, length);
+        true
+    }
+
+    /// Room in the arena for a datagram, and in the outbox for what becomes of it.
+    fn make_room(&mut self) {
+        if self.outbox.is_full() || self.arena.room().is_none() {
+            self.flush();
+        }
+    }
+
+    /// Does what the relay says about the datagram of `length` bytes that is in the arena's room.
+    fn conclude(&mut self, now: Now, verdict: Verdict, length: usize) {
         self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
         match verdict {
             Verdict::ToPeer { on, to, payload, dont_fragment } => {
@@ -230,7 +271,6 @@ impl Running {
             Verdict::Handled => self.perform(now),
             Verdict::Dropped(_) => {}
         }
-        true
     }
 
     /// Does what the relay asked for.
@@ -247,7 +287,10 @@ impl Running {
                     self.flush();
                     self.worker.sockets.unbind(port);
                 }
-                Action::Reply { to, bytes } => self.outbox.reply(&self.worker.sockets, to, bytes.as_bytes()),
+                Action::Reply { to, bytes } => {
+                    self.worker.handover.note_answer(now.moment, bytes.as_bytes());
+                    self.outbox.reply(&self.worker.sockets, to, bytes.as_bytes());
+                }
                 Action::Report(event) => {
                     let report = Report { worker: self.worker.index, event };
                     if self.worker.reports.try_send(report).is_err() {

@@ -88,7 +88,7 @@ fn last_number(text: &str, label: &str) -> Option<u64> {
 }
 
 fn start() -> TestRelay {
-    TestRelay::start(&TurnSettings { rest_secrets: vec![Hidden::new(SECRET)], workers: 1, ..settings() })
+    TestRelay::start(&TurnSettings { rest_secrets: vec![Hidden::new(SECRET)], workers: 4, ..settings() })
 }
 
 /// The path of a program of the package coturn (or of coreutils).

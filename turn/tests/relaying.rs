@@ -103,7 +103,7 @@ fn one_allocation_reaches_peers_of_both_families() {
     let mut client = relay.client();
     let answer = client
         .request(Method::Allocate, &|w| {
-            w.put(&RequestedTransport(17))?;
+            w.put(&RequestedTransport::UDP)?;
             w.put(&AdditionalAddressFamily(AddressFamily::Ipv6))
         })
         .expect_success();
@@ -138,7 +138,7 @@ fn a_client_may_ask_for_the_df_bit() {
     let relay = TestRelay::start(&settings());
     let (mut client, peer) = (relay.client(), peer("127.0.0.1"));
     let answer = client.request(Method::Allocate, &|w| {
-        w.put(&RequestedTransport(17))?;
+        w.put(&RequestedTransport::UDP)?;
         w.put(&DontFragment)
     });
     let relayed = answer.expect_success().relayed();

@@ -3,6 +3,8 @@
 
 mod common;
 
+use causeway_stun::Method;
+use causeway_stun::attributes::{EvenPort, RequestedTransport, ReservationToken};
 use causeway_turn::TurnSettings;
 use common::client::{Client, Incoming};
 use common::relay::{TestRelay, settings};
@@ -42,6 +44,37 @@ fn clients_of_different_workers_reach_each_other_without_loopback_peers() {
         clients[from].send_channel(CHANNEL, b"hello, neighbour");
         let expected = Incoming::Indication(relayed[from], b"hello, neighbour".to_vec());
         assert_eq!(clients[to].receive(), expected);
+    }
+}
+
+#[test]
+fn a_reserved_port_is_found_from_whichever_worker_its_client_reaches() {
+    let relay = TestRelay::start(&TurnSettings { workers: 4, ..settings() });
+    let peer = peer("127.0.0.1");
+    // In 16 rounds some second client reaches another worker than the first, but for one chance in a billion.
+    for _ in 0..16 {
+        let (mut first, mut second) = (relay.client(), relay.client());
+        let answer = first
+            .request(Method::Allocate, &|w| {
+                w.put(&RequestedTransport::UDP)?;
+                w.put(&EvenPort { reserve_next: true })
+            })
+            .expect_success();
+        let token = answer.message().get::<ReservationToken>().unwrap().expect("RESERVATION-TOKEN");
+        let relayed = second
+            .request(Method::Allocate, &|w| {
+                w.put(&RequestedTransport::UDP)?;
+                w.put(&token)
+            })
+            .expect_success()
+            .relayed();
+        assert_eq!(relayed.port(), answer.relayed().port() + 1);
+        second.bind_channel(CHANNEL, peer.local_addr().unwrap());
+        second.send_channel(CHANNEL, b"ping");
+        assert_eq!(receive(&peer), (b"ping".to_vec(), relayed));
+        peer.send_to(b"pong", relayed).unwrap();
+        assert_eq!(second.receive(), Incoming::Channel(CHANNEL, b"pong".to_vec()));
+        second.refresh(0).expect_success();
     }
 }
 

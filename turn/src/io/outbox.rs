@@ -52,6 +52,8 @@ send_failures! {
     Forbidden = "forbidden",
     /// The socket has been closed since the send was planned.
     Closed = "closed",
+    /// The client's allocation is another worker's, and that worker's queue is full.
+    HandoverFull = "handover_full",
     /// Anything else the kernel said.
     Other = "other",
 }
@@ -95,6 +97,11 @@ impl Outbox {
 
     pub(crate) fn failures(&self) -> &SendFailures {
         &self.failures
+    }
+
+    /// Counts a datagram that could not even be planned.
+    pub(crate) fn count_failure(&mut self, failure: SendFailure) {
+        self.failures.count(failure);
     }
 
     /// Plans `payload`, a range of the arena, for a peer.

@@ -18,8 +18,6 @@ use causeway_stun::{
 const RETRANSMIT_AFTER: Duration = Duration::from_millis(500);
 /// Together [`super::PATIENCE`].
 const ATTEMPTS: usize = 20;
-/// UDP, in REQUESTED-TRANSPORT (RFC 8656 §18.8).
-const UDP: u8 = 17;
 
 pub type Put<'a> = &'a dyn Fn(&mut MessageWriter<'_>) -> Result<(), EncodeError>;
 
@@ -116,7 +114,7 @@ impl Client {
     }
 
     pub fn try_allocate(&mut self) -> Answer {
-        self.request(Method::Allocate, &|w| w.put(&RequestedTransport(UDP)))
+        self.request(Method::Allocate, &|w| w.put(&RequestedTransport::UDP))
     }
 
     /// Allocates and says where.
@@ -126,7 +124,7 @@ impl Client {
 
     pub fn allocate_family(&mut self, family: AddressFamily) -> SocketAddr {
         let put = |w: &mut MessageWriter<'_>| {
-            w.put(&RequestedTransport(UDP))?;
+            w.put(&RequestedTransport::UDP)?;
             w.put(&RequestedAddressFamily(family))
         };
         self.request(Method::Allocate, &put).expect_success().relayed()
