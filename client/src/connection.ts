@@ -4,6 +4,7 @@ import type { Environment } from "./environment.ts";
 import { Emitter, type Undo } from "./events.ts";
 import { type Candidate, type ClientMessage, type Politeness, toCandidate } from "./messages.ts";
 import { type Path, pathOf } from "./path.ts";
+import { withGeneration } from "./sdp.ts";
 import type { DescriptionSeal } from "./seal.ts";
 
 /** Which candidates may be used: all, or only those on a relay. */
@@ -46,6 +47,8 @@ export interface ConnectionParts {
 	readonly self: string;
 	readonly peer: string;
 	readonly politeness: Politeness;
+	/** Counts the connections between the two peers from 1. */
+	readonly generation: number;
 	readonly environment: Environment;
 	readonly seal: DescriptionSeal | null;
 	configuration(): RTCConfiguration;
@@ -70,6 +73,8 @@ export class Connection {
 	readonly peer: string;
 	/** The browser's connection. Negotiation, candidates and configuration are this class's; all else is the app's. */
 	readonly pc: RTCPeerConnection;
+	/** Counts the connections between the two peers from 1; a later one replaces the one before. */
+	readonly generation: number;
 	readonly #parts: ConnectionParts;
 	readonly #events = new Emitter<ConnectionEvents>();
 	#state: ConnectionState = { kind: "connecting" };
@@ -81,11 +86,13 @@ export class Connection {
 	#outbox: Promise<void> = Promise.resolve();
 	#attempts = 0;
 	#timer: Undo = () => {};
+	#superseded = false;
 
 	/** Sessions make connections; apps call `session.connect`. */
 	constructor(parts: ConnectionParts) {
 		this.#parts = parts;
 		this.peer = parts.peer;
+		this.generation = parts.generation;
 		this.pc = parts.environment.createPeerConnection(parts.configuration());
 		this.pc.onnegotiationneeded = () => this.#offer();
 		this.pc.onicecandidate = ({ candidate }) => this.#onLocalCandidate(candidate);
@@ -116,7 +123,7 @@ export class Connection {
 	/** Looks for a new way with fresh credentials, while the old one goes on as long as it can. */
 	async restart(): Promise<void> {
 		await this.#parts.refreshIce();
-		if (this.#state.kind === "ended") return;
+		if (this.#silent) return;
 		this.applyConfiguration();
 		this.pc.restartIce();
 	}
@@ -130,10 +137,16 @@ export class Connection {
 		this.#parts.ended();
 	}
 
+	/** A later connection takes its place: this one goes on as long as it can, and is for the app to close. */
+	supersede(): void {
+		this.#superseded = true;
+		this.#timer();
+	}
+
 	/** Something that the other peer said. Called by the session, in the order of arrival. */
 	onSignal(signal: Signal): void {
 		this.#inbox = this.#inbox.then(async () => {
-			if (this.#state.kind === "ended") return;
+			if (this.#silent) return;
 			switch (signal.type) {
 				case "offer":
 				case "answer":
@@ -146,6 +159,15 @@ export class Connection {
 		});
 	}
 
+	/** Nothing is to be said any more: the other peer would take it for a later connection's. */
+	get #silent(): boolean {
+		return this.#superseded || this.#state.kind === "ended";
+	}
+
+	#say(message: ClientMessage): void {
+		if (!this.#silent) this.#parts.send(message);
+	}
+
 	#offer(): void {
 		this.#makingOffer = true;
 		this.#describe("stable").finally(() => {
@@ -156,13 +178,14 @@ export class Connection {
 	/** Describes this side if the negotiation still stands where it did when the description became necessary. */
 	#describe(expected: RTCSignalingState): Promise<void> {
 		const step = this.#outbox.then(async () => {
-			if (this.#state.kind === "ended" || this.pc.signalingState !== expected) return;
+			if (this.#silent || this.pc.signalingState !== expected) return;
 			await this.pc.setLocalDescription();
 			const description = this.pc.localDescription;
 			if (description === null || (description.type !== "offer" && description.type !== "answer")) return;
 			const { self, peer, seal } = this.#parts;
-			const sdp = seal === null ? description.sdp : await seal.seal(description.sdp, self, peer);
-			this.#parts.send({ type: description.type, to: peer, sdp });
+			const plain = withGeneration(description.sdp, this.generation);
+			const sdp = seal === null ? plain : await seal.seal(plain, self, peer);
+			this.#say({ type: description.type, to: peer, sdp });
 		});
 		// The browser refuses a description only if the state moved on meanwhile; then it asks again by itself.
 		this.#outbox = step.catch(() => {});
@@ -172,7 +195,7 @@ export class Connection {
 	async #onDescription(type: "offer" | "answer", sdp: string): Promise<void> {
 		const { seal, self, peer, politeness } = this.#parts;
 		const plain = seal === null ? sdp : await seal.open(sdp, peer, self);
-		if (this.#state.kind === "ended") return;
+		if (this.#silent) return;
 		if (plain === null) return this.close("not-authentic");
 		const collision = type === "offer" && (this.#makingOffer || this.pc.signalingState !== "stable");
 		this.#ignoringOffer = collision && politeness === "impolite";
@@ -213,7 +236,7 @@ export class Connection {
 			candidate === null
 				? { type: "end-of-candidates", to }
 				: { type: "candidate", to, candidate: toCandidate(candidate) };
-		this.#outbox = this.#outbox.then(() => this.#parts.send(message));
+		this.#outbox = this.#outbox.then(() => this.#say(message));
 	}
 
 	#onConnectionState(): void {
@@ -239,6 +262,7 @@ export class Connection {
 	}
 
 	#retry(): void {
+		if (this.#superseded) return;
 		if (this.#attempts >= ATTEMPTS) return this.close("unreachable");
 		this.#attempts += 1;
 		this.#timer = this.#parts.environment.after(ATTEMPT_MS, () => this.#retry());

@@ -4,6 +4,8 @@
 //! fingerprints (RFC 8827 §9). The key is in the link's fragment, which browsers never send to a server. The MAC
 //! travels as one more attribute at the session's level, which receivers that do not know it ignore (RFC 8866 §5.13).
 
+import { withSessionAttribute } from "./sdp.ts";
+
 /** Seals what is sent to another peer, and opens what another peer sealed. */
 export interface DescriptionSeal {
 	/** The description with its proof. */
@@ -20,10 +22,7 @@ export function fingerprintSeal(key: Uint8Array<ArrayBuffer>): DescriptionSeal {
 	return {
 		async seal(sdp, from, to) {
 			const signature = await crypto.subtle.sign("HMAC", await mac, covered(sdp, from, to));
-			const line = ATTRIBUTE + toHex(new Uint8Array(signature));
-			// Attributes of the session stand before the first media section (RFC 8866 §9).
-			const media = sdp.indexOf("\r\nm=");
-			return media < 0 ? `${sdp}${line}\r\n` : `${sdp.slice(0, media)}\r\n${line}${sdp.slice(media)}`;
+			return withSessionAttribute(sdp, ATTRIBUTE + toHex(new Uint8Array(signature)));
 		},
 		async open(sdp, from, to) {
 			const lines = sdp.split("\r\n");
@@ -51,11 +50,12 @@ async function derive(key: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
 	);
 }
 
-/** What the MAC covers: the direction, so that nothing can be sent back to its author, and every fingerprint. */
+/** What the MAC covers: the direction, so that nothing can be sent back to its author, every fingerprint, and what this client adds. */
 function covered(sdp: string, from: string, to: string): Uint8Array<ArrayBuffer> {
-	const fingerprints = sdp.split("\r\n").filter((line) => line.startsWith("a=fingerprint:"));
+	const lines = sdp.split("\r\n");
+	const vouched = lines.filter((line) => /^a=(?:fingerprint|causeway-generation):/.test(line));
 	// A space cannot occur in an id, nor a line feed in a line.
-	return new TextEncoder().encode([`${from} ${to}`, ...fingerprints].join("\n"));
+	return new TextEncoder().encode([`${from} ${to}`, ...vouched].join("\n"));
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -19,6 +19,7 @@ import {
 	type Welcome,
 } from "./messages.ts";
 import type { JoinRoom } from "./rest.ts";
+import { generationOf } from "./sdp.ts";
 import type { DescriptionSeal } from "./seal.ts";
 
 /** How to join: where, what proves that one may, and how to connect. */
@@ -44,7 +45,7 @@ export interface Closed {
 export interface SessionEvents {
 	"peer-joined": Peer;
 	"peer-left": { readonly peer: Peer; readonly reason: LeaveReason };
-	/** The other peer began to connect. Add channels and handlers before returning: its offer is read next. */
+	/** The other peer began to connect, or to connect anew. Add channels and handlers before returning: its offer is read next. */
 	connection: Connection;
 	/** Data of the application from another peer. */
 	app: { readonly from: string; readonly data: unknown };
@@ -173,14 +174,31 @@ export class Session {
 		const existing = this.#connections.get(peer);
 		if (existing !== undefined) return existing;
 		if (this.#closed !== null) throw new CausewayError("closed", "The session has ended; join again.");
+		return this.#make(peer, 1);
+	}
+
+	/**
+	 * Another connection to a peer, beside the one there is: the way to another path where ICE would keep the old
+	 * one, as Chromium keeps a direct pair after a switch to the relay. The other side is told by `connection`.
+	 * The old one goes on until the app, having moved everything, closes it. @throws {CausewayError}
+	 */
+	reconnect(peer: string): Connection {
+		const existing = this.#connections.get(peer);
+		if (existing === undefined) return this.connect(peer);
+		return this.#make(peer, existing.generation + 1);
+	}
+
+	#make(peer: string, generation: number): Connection {
 		const known = this.#peers.get(peer);
 		if (known === undefined) {
 			throw new CausewayError("no-such-peer", "That peer is not in the room; wait until it joins.");
 		}
+		this.#connections.get(peer)?.supersede();
 		const connection = new Connection({
 			self: this.peer,
 			peer,
 			politeness: known.youAre,
+			generation,
 			environment: this.#environment,
 			seal: this.#seal,
 			configuration: () => this.#configuration(),
@@ -205,7 +223,10 @@ export class Session {
 		for (const connection of this.#connections.values()) connection.applyConfiguration();
 	}
 
-	/** Switches all connections to the policy while bytes flow. The other side does the same with `applyTransportPolicy`. */
+	/**
+	 * Switches all connections to the policy by an ICE restart; the other side follows with `applyTransportPolicy`.
+	 * Browsers may keep a direct pair that works although only the relay is allowed from here on: see `reconnect`.
+	 */
 	switchTransportPolicy(policy: TransportPolicy): void {
 		this.applyTransportPolicy(policy);
 		this.#restartAll();
@@ -265,12 +286,15 @@ export class Session {
 
 	#onSignal(from: string, signal: Signal): void {
 		let connection = this.#connections.get(from);
-		if (connection === undefined) {
-			// Only an offer begins a connection; the rest belongs to one that has ended here.
-			if (signal.type !== "offer" || !this.#peers.has(from)) return;
-			connection = this.connect(from);
+		const described = signal.type === "offer" || signal.type === "answer";
+		const generation = described ? generationOf(signal.sdp) : null;
+		// Only an offer begins a connection, or the next one; the rest belongs to one that has ended here.
+		if (signal.type === "offer" && generation !== null && generation > (connection?.generation ?? 0)) {
+			if (this.#closed !== null || !this.#peers.has(from)) return;
+			connection = this.#make(from, generation);
 			this.#events.emit("connection", connection);
 		}
+		if (connection === undefined || (generation !== null && generation !== connection.generation)) return;
 		connection.onSignal(signal);
 	}
 
