@@ -71,6 +71,13 @@ impl RelayConfig {
         }
         Ok(())
     }
+
+    /// Every IP on which relayed addresses are bound, for [`OwnRelays::new`](crate::OwnRelays::new).
+    pub fn relay_ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.listeners.iter().flat_map(|listener| {
+            [listener.relay_v4.map(IpAddr::V4), listener.relay_v6.map(IpAddr::V6)].into_iter().flatten()
+        })
+    }
 }
 
 impl RelayConfig {
@@ -97,6 +104,9 @@ pub enum ConfigError {
     /// The default lifetime is zero or above the longest.
     #[error("the default lifetime must be above zero and not above the longest lifetime")]
     Lifetimes,
+    /// An IP of a listener's relayed addresses is missing in [`OwnRelays`](crate::OwnRelays).
+    #[error("relayed addresses are to be bound on {0}, which the set of own relays does not know")]
+    UnknownRelayIp(IpAddr),
 }
 
 /// One address that clients reach, and where what they allocate is bound.

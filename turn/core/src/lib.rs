@@ -12,6 +12,47 @@
 //!                       └─────────────────────────────────────────────────────────┘
 //! ```
 //! The only thing relays share is [`OwnRelays`], the set of live relay ports.
+//!
+//! # How a shell drives it
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use causeway_protocol::{Moment, Now, UnixSeconds};
+//! # use causeway_turn_core::*;
+//! # use rand::SeedableRng;
+//! # let mut random = rand::rngs::StdRng::seed_from_u64(1);
+//! # let listener = Listener {
+//! #     address: "192.0.2.1:3478".parse()?,
+//! #     transport: Transport::Udp,
+//! #     relay_v4: Some("192.0.2.1".parse()?),
+//! #     relay_v6: None,
+//! # };
+//! let config = RelayConfig::new("example.org", vec![listener]);
+//! let own = Arc::new(OwnRelays::new(config.relay_ips()));
+//! let key = NonceKey::random(&mut random);
+//! let mut relay = Relay::new(config, Credentials::none(), &key, own, random)?;
+//! # let now = Now { moment: Moment::default(), unix: UnixSeconds(0) };
+//! # let from = ClientAddr { source: "198.51.100.7:40000".parse()?, listener: ListenerId(0) };
+//! # let datagram = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+//!
+//! // For every datagram on a listener; on a relay socket it is `on_peer`.
+//! match relay.on_client(now, from, &datagram) {
+//!     Verdict::ToPeer { on, to, payload, .. } => { /* send payload.of(&datagram) from socket `on` */ }
+//!     Verdict::ToClient { to, header, payload, padding } => { /* send the three pieces as one */ }
+//!     Verdict::Handled | Verdict::Dropped(_) => {}
+//! }
+//! // After a batch, and after every timer and control.
+//! while let Some(action) = relay.poll_action() {
+//!     match action {
+//!         Action::Bind { ticket, .. } => relay.on_bound(now, ticket, Err(BindError::Refused)),
+//!         Action::Unbind(_port) => {}
+//!         Action::Reply { to, bytes } => assert_eq!((to, bytes.as_bytes().len()), (from, 32)),
+//!         Action::Report(_event) => {}
+//!     }
+//! }
+//! assert_eq!(relay.poll_timeout(), None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -85,6 +85,9 @@ impl Relay {
         mut random: impl CryptoRng + Send + 'static,
     ) -> Result<Self, ConfigError> {
         config.check()?;
+        if let Some(ip) = config.relay_ips().find(|ip| own.find(*ip).is_none()) {
+            return Err(ConfigError::UnknownRelayIp(ip));
+        }
         let hasher = FixedState::with_seed(random.next_u64());
         let mut prefix = [0; 4];
         random.fill_bytes(&mut prefix);

@@ -60,6 +60,18 @@ fn the_answer_waits_for_the_port_and_repeats_itself_to_the_same_request() {
 }
 
 #[test]
+fn the_answer_is_not_repeated_to_another_user() {
+    let mut world = World::new();
+    let (alice, _) = world.allocated("1.1.1.1:1000");
+    let mut bob = Client::of("bob", "hush", "1.1.1.1:1000");
+    bob.nonce = alice.nonce;
+    // Both clients count their transactions alike: challenge, then Allocate.
+    bob.transaction();
+    let answer = bob.ask(&mut world, Method::Allocate, &[UDP]);
+    assert_eq!(answer.code(), 437);
+}
+
+#[test]
 fn transport_is_required_and_udp() {
     let mut world = World::new();
     let mut client = Client::new("1.1.1.1:1000");
@@ -103,6 +115,10 @@ fn both_families_come_in_one_allocation() {
     assert_eq!(relayed.len(), 2);
     assert!(relayed[0].is_ipv4() && relayed[1].is_ipv6());
     assert_eq!(world.relay.counters().allocations, 1);
+    // Coturn's client asks under the number of the drafts.
+    let mut client = Client::new("1.1.1.1:1001");
+    let draft = DraftAdditionalAddressFamily(AddressFamily::Ipv6);
+    assert_eq!(client.ask(&mut world, Method::Allocate, &[UDP, &draft]).relayed().len(), 2);
 }
 
 #[test]
@@ -217,6 +233,15 @@ fn when_nothing_can_be_bound_the_client_is_told_and_the_ports_are_free_again() {
     client.allocate(&mut world);
 
     let mut config = config();
+    config.relay_ports = 50_000..=50_001;
+    let mut world = World::with(config.clone());
+    world.taken = vec![50_000, 50_001];
+    let mut client = Client::new("1.1.1.1:1000");
+    assert_eq!(client.ask(&mut world, Method::Allocate, &[UDP]).code(), 508);
+    world.taken.clear();
+    world.allocated("1.1.1.1:1001");
+    world.allocated("1.1.1.1:1002");
+
     config.relay_ports = 50_000..=50_000;
     let mut world = World::with(config);
     let (mut first, _) = world.allocated("1.1.1.1:1000");

@@ -200,12 +200,3 @@ fn a_jwt_of_another_installation_or_with_another_password_is_refused() {
     let mut client = Client::of(&ours.username, "guess", "1.1.1.1:1000");
     assert_eq!(client.ask(&mut world, Method::Allocate, &[UDP]).code(), 401);
 }
-
-#[test]
-fn the_realm_is_bounded_before_anything_starts() {
-    for realm in [String::new(), "r".repeat(128)] {
-        let mut config = config();
-        config.realm = realm;
-        assert_eq!(config.check(), Err(ConfigError::Realm));
-    }
-}

@@ -81,6 +81,20 @@ fn one_family_of_two_ends_alone_with_its_permissions_and_channels() {
 }
 
 #[test]
+fn permissions_of_a_family_that_is_gone_make_room() {
+    let mut config = config();
+    config.limits.permissions = 1;
+    let mut world = World::with(config);
+    let mut client = Client::new("1.1.1.1:1000");
+    client.allocate_both(&mut world);
+    assert_eq!(client.permit(&mut world, PEER), 0);
+    assert_eq!(client.permit(&mut world, "[2a00::8]:1"), 508);
+    let v4 = RequestedAddressFamily(AddressFamily::Ipv4);
+    client.ask(&mut world, Method::Refresh, &[&v4, &Lifetime { seconds: 0 }]);
+    assert_eq!(client.permit(&mut world, "[2a00::8]:1"), 0);
+}
+
+#[test]
 fn the_families_of_an_allocation_expire_each_in_its_time() {
     let mut world = World::new();
     let mut client = Client::new("1.1.1.1:1000");

@@ -18,7 +18,11 @@ fn a_revoked_credential_loses_its_allocation_and_gets_no_other() {
     assert_eq!(world.end_reasons(), [EndReason::Revoked]);
     let verdict = world.client_sends(client.address, &channel_data(0x4000, b"x"));
     assert_eq!(verdict, Verdict::Dropped(DropReason::NoAllocation));
+    // Refused before a port is bound for it.
+    world.slow_binds = true;
     assert_eq!(client.ask(&mut world, Method::Allocate, &[UDP]).code(), 401);
+    assert!(world.waiting.is_empty());
+    world.slow_binds = false;
     // Another credential of the same peer is another matter.
     let renewed = room_credential(|claims| claims.jti = "token2".parse().unwrap());
     Client::with(&renewed, "1.1.1.1:1001").allocate(&mut world);

@@ -87,15 +87,31 @@ fn a_byte_budget_ends_the_allocation_that_exceeds_it() {
 
 #[test]
 fn a_refused_allocate_does_not_hold_a_budget_open() {
+    // As many budgets are remembered as two allocations may have; spent and held ones are not forgotten.
     let mut config = config();
-    config.limits.allocations = 1;
-    let mut world = World::with(config);
-    world.taken = (0..=65_535).collect();
-    let credential = room_credential(|claims| claims.bytes = Some(10));
-    let mut client = Client::with(&credential, "1.1.1.1:1000");
-    assert_eq!(client.ask(&mut world, Method::Allocate, &[UDP]).code(), 508);
+    config.limits.allocations = 2;
+    config.relay_ports = 50_000..=50_001;
+
+    // No port can be bound.
+    let mut world = World::with(config.clone());
+    world.taken = vec![50_000, 50_001];
+    for number in 0..4 {
+        assert_eq!(short_lived(number).ask(&mut world, Method::Allocate, &[UDP]).code(), 508);
+    }
     world.taken.clear();
-    client.allocate(&mut world);
+    world.pass(10);
+    short_lived_until(9, 60).allocate(&mut world);
+
+    // No port is left to try.
+    config.relay_ports = 50_000..=50_000;
+    let mut world = World::with(config);
+    let (mut holder, _) = world.allocated("1.1.1.1:1000");
+    for number in 0..4 {
+        assert_eq!(short_lived(number).ask(&mut world, Method::Allocate, &[UDP]).code(), 508);
+    }
+    holder.refresh(&mut world, 0);
+    world.pass(10);
+    short_lived_until(9, 60).allocate(&mut world);
 }
 
 #[test]
@@ -104,4 +120,18 @@ fn the_speed_that_a_credential_allows_is_reported_to_who_shapes() {
     let credential = room_credential(|claims| claims.bps = Some(125_000));
     Client::with(&credential, "1.1.1.1:1000").allocate(&mut world);
     assert!(matches!(&world.events[..], [Event::AllocationCreated { bytes_per_second: Some(125_000), .. }]));
+}
+
+/// A client with a budget and a credential for ten seconds.
+fn short_lived(number: u16) -> Client {
+    short_lived_until(number, 10)
+}
+
+fn short_lived_until(number: u16, seconds: u64) -> Client {
+    let credential = room_credential(|claims| {
+        claims.bytes = Some(10);
+        claims.exp = UNIX.plus(seconds);
+        claims.jti = format!("token{number}").parse().expect("an id");
+    });
+    Client::with(&credential, &format!("1.1.1.1:{}", 2000 + number))
 }

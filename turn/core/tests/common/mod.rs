@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,12 +76,7 @@ impl World {
     }
 
     pub fn with(config: RelayConfig) -> Self {
-        let ips = config
-            .listeners
-            .iter()
-            .flat_map(|listener| [listener.relay_v4.map(IpAddr::from), listener.relay_v6.map(IpAddr::from)])
-            .flatten();
-        let own = Arc::new(OwnRelays::new(ips));
+        let own = Arc::new(OwnRelays::new(config.relay_ips()));
         Self::sharing(config, own, 1)
     }
 
