@@ -1,8 +1,10 @@
 //! Two engines joined by lanes that reorder, delay, damage and close.
 
 import { describe, expect, test } from "vitest";
+import type { Bytes } from "../src/transfer/bytes.ts";
 import { decodeFrame, encodeFrame, HEADER_LENGTH } from "../src/transfer/frame.ts";
 import { FIRST_WINDOW } from "../src/transfer/window.ts";
+import { joinLanes } from "./support/lanes.ts";
 import { Luck, seedOfThisRun } from "./support/random.ts";
 import { memorySource } from "./support/storage.ts";
 import { run, setUp } from "./support/transfer.ts";
@@ -126,6 +128,71 @@ test("the sender never sends more than was granted, however slow the disk", asyn
 	expect((await ended).receiver.kind).toBe("done");
 	expect(sent).toBe(size);
 	expect(most).toBeLessThanOrEqual(FIRST_WINDOW);
+});
+
+describe("another lane", () => {
+	test("may be adopted while an offer waits, and before the list has crossed", async () => {
+		const bytes = new Luck(8).bytes(3 * BLOCK);
+		const early = setUp([memorySource("file", bytes)]);
+		await early.moveTo({});
+		await early.atReceiver.until((state) => state.kind === "offered");
+		await early.moveTo({});
+		expect((await run(early)).receiver.kind).toBe("done");
+		expect(early.storage.holds(0, bytes)).toBe(true);
+	});
+
+	test("may be adopted again and again while bytes flow, at random, and the old ones close", async () => {
+		const luck = new Luck(seedOfThisRun());
+		for (let round = 0; round < 10; round++) {
+			const say = `SEED=${luck.seed}, round ${round}`;
+			const contents = Array.from({ length: 1 + luck.below(4) }, () => luck.bytes(luck.below(2_000_000)));
+			let frames = 0;
+			let wake = () => {};
+			const way = {
+				pick: (waiting: number) => luck.below(waiting),
+				onData: (frame: Bytes) => {
+					frames += 1;
+					wake();
+					return frame;
+				},
+			};
+			const transfer = setUp(
+				contents.map((bytes, i) => memorySource(`file ${i}`, bytes)),
+				way,
+				20_000,
+			);
+			const ended = run(transfer);
+			for (let moves = 0; moves < 3; moves++) {
+				const at = frames + luck.below(15);
+				const over = ended.then(() => "over");
+				while (frames < at) {
+					const next = new Promise((resolve) => {
+						wake = () => resolve("frame");
+					});
+					if ((await Promise.race([next, over])) === "over") break;
+				}
+				await Promise.race([transfer.moveTo(way), ended]);
+			}
+			const { sender, receiver } = await ended;
+			expect(receiver, say).toEqual(sender);
+			expect(receiver.kind, say).toBe("done");
+			expect(
+				contents.every((bytes, i) => transfer.storage.holds(i, bytes)),
+				say,
+			).toBe(true);
+		}
+	});
+
+	test("that never answers changes nothing", async () => {
+		const bytes = new Luck(9).bytes(20 * BLOCK);
+		const transfer = setUp([memorySource("file", bytes)]);
+		const dead = joinLanes();
+		const ended = run(transfer);
+		await transfer.atSender.until((state) => state.kind === "moving");
+		transfer.sender.adopt(dead.near);
+		dead.close();
+		expect((await ended).receiver.kind).toBe("done");
+	});
 });
 
 describe("an early end", () => {

@@ -47,7 +47,7 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 					<section class="card quiet">
 						<RelaySwitch
 							policy={stage.stay.policy.value}
-							onSwitch={(policy) => stage.stay.switchPolicy(policy)}
+							onSwitch={(policy) => model.switchPolicy(stage.stay, policy)}
 						/>
 					</section>
 				</>

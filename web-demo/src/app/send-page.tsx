@@ -113,7 +113,7 @@ function Sharing({
 				<TransferCard key={transfer.peer} transfer={transfer} stay={stay} />
 			))}
 			<section class="card quiet">
-				<RelaySwitch policy={stay.policy.value} onSwitch={(policy) => stay.switchPolicy(policy)} />
+				<RelaySwitch policy={stay.policy.value} onSwitch={(policy) => model.switchPolicy(stay, policy)} />
 			</section>
 		</>
 	);

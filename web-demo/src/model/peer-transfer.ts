@@ -2,7 +2,7 @@
 
 import type { Connection, ConnectionState, Path } from "@causeway/client";
 import { type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { beginWork } from "../rtc/lane.ts";
+import { giveLane } from "../rtc/lane.ts";
 import { isFinal, type TransferState } from "../transfer/state.ts";
 import type { Command, Place, Report } from "../worker/messages.ts";
 
@@ -22,7 +22,9 @@ export class PeerTransfer {
 	readonly peer: string;
 	readonly role: Task["kind"];
 	readonly #state = signal<TransferState>({ kind: "opening" });
-	readonly #connection: Connection;
+	#connection: Connection;
+	/** A later connection to the same browser that does not carry the transfer yet. */
+	#next: Connection | null = null;
 	readonly #link: Signal<ConnectionState>;
 	readonly #path = signal<Path | null>(null);
 	readonly #downloads = signal<readonly Download[]>([]);
@@ -34,14 +36,10 @@ export class PeerTransfer {
 		this.role = task.kind;
 		this.#connection = connection;
 		this.#link = signal(connection.state);
-		this.#undo.push(
-			connection.on("state", (state) => {
-				this.#link.value = state;
-			}),
-		);
+		this.#watch(connection);
 		this.#worker = new Worker(new URL("../worker/transfer.worker.ts", import.meta.url), { type: "module" });
 		this.#worker.onmessage = ({ data }: MessageEvent<Report>) => this.#onReport(data);
-		beginWork(connection.pc, this.#worker, (lane) => ({ ...task, lane }));
+		giveLane(connection.pc, this.#worker, (lane) => ({ ...task, lane }));
 		const timer = setInterval(() => void this.#observePath(), PATH_EVERY_MS);
 		this.#undo.push(() => clearInterval(timer));
 	}
@@ -66,6 +64,14 @@ export class PeerTransfer {
 		return this.#downloads;
 	}
 
+	/** Moves over to a later connection, while bytes flow; the one before closes when it is no longer needed. */
+	moveTo(connection: Connection): void {
+		this.#next?.close();
+		this.#next = connection;
+		this.#watch(connection);
+		giveLane(connection.pc, this.#worker, (lane) => ({ kind: "adopt", lane }));
+	}
+
 	/** Consents to receive. */
 	accept(place: Place): void {
 		this.#tell({ kind: "accept", place });
@@ -81,6 +87,7 @@ export class PeerTransfer {
 		for (const undo of this.#undo) undo();
 		this.#worker.terminate();
 		this.#connection.close();
+		this.#next?.close();
 		for (const { url } of this.#downloads.value) URL.revokeObjectURL(url);
 	}
 
@@ -95,12 +102,33 @@ export class PeerTransfer {
 				// The proof of the way shall stand for the whole transfer, its end included.
 				if (isFinal(report.state)) void this.#observePath();
 				return;
+			case "adopted":
+				return this.#onAdopted();
 			case "export": {
 				const download = { name: report.name, url: URL.createObjectURL(report.blob) };
 				this.#downloads.value = [...this.#downloads.value, download];
 				return save(download);
 			}
 		}
+	}
+
+	#watch(connection: Connection): void {
+		const onState = (state: ConnectionState) => {
+			if (connection === this.#connection) this.#link.value = state;
+			// The other way did not come about: the transfer stays where it is.
+			else if (connection === this.#next && state.kind === "ended") this.#next = null;
+		};
+		this.#undo.push(connection.on("state", onState));
+	}
+
+	#onAdopted(): void {
+		if (this.#next === null) return;
+		const old = this.#connection;
+		this.#connection = this.#next;
+		this.#next = null;
+		this.#link.value = this.#connection.state;
+		old.close();
+		void this.#observePath();
 	}
 
 	async #observePath(): Promise<void> {

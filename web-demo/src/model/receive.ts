@@ -1,6 +1,13 @@
 //! The receiving page: finds the room of the link, joins it, and waits for the sender's offer.
 
-import { CausewayError, fingerprintSeal, joinRoom, roomFacts } from "@causeway/client";
+import {
+	CausewayError,
+	type Connection,
+	fingerprintSeal,
+	joinRoom,
+	roomFacts,
+	type TransportPolicy,
+} from "@causeway/client";
 import { signal } from "@preact/signals";
 import { readKey } from "./key.ts";
 import { PeerTransfer } from "./peer-transfer.ts";
@@ -59,18 +66,7 @@ export class ReceiveModel {
 				...(password === "" ? {} : { password }),
 			});
 			const stay = new Stay(session);
-			session.on("connection", (connection) => {
-				if (this.stage.value.kind === "transfer") this.stage.value.transfer.dispose();
-				const transfer = new PeerTransfer(connection, { kind: "receive" });
-				this.stage.value = { kind: "transfer", stay, transfer };
-				connection.on("state", (state) => {
-					if (state.kind !== "ended" || state.reason !== "not-authentic") return;
-					// Whoever stands between shall not get a second try, and the sender shall not wait.
-					transfer.dispose();
-					session.leave();
-					this.stage.value = { kind: "problem", sentence: sentenceForEnd(state.reason) };
-				});
-			});
+			session.on("connection", (connection) => this.#onConnection(stay, connection));
 			this.stage.value = { kind: "waiting", stay };
 		} catch (error) {
 			const retry =
@@ -79,5 +75,31 @@ export class ReceiveModel {
 			const sentence = sentenceFor(error);
 			this.stage.value = retry ? { kind: "password", problem: sentence } : { kind: "problem", sentence };
 		}
+	}
+
+	/** Switches both ends. */
+	switchPolicy(stay: Stay, policy: TransportPolicy): void {
+		stay.switchPolicy(policy, (connection) => this.#moveOver(connection));
+	}
+
+	#onConnection(stay: Stay, connection: Connection): void {
+		connection.on("state", (state) => {
+			if (state.kind !== "ended" || state.reason !== "not-authentic") return;
+			// Whoever stands between shall not get a second try, and the sender shall not wait.
+			if (this.stage.value.kind === "transfer") this.stage.value.transfer.dispose();
+			stay.session.leave();
+			this.stage.value = { kind: "problem", sentence: sentenceForEnd(state.reason) };
+		});
+		if (connection.generation > 1) return this.#moveOver(connection);
+		if (this.stage.value.kind === "transfer") this.stage.value.transfer.dispose();
+		const transfer = new PeerTransfer(connection, { kind: "receive" });
+		this.stage.value = { kind: "transfer", stay, transfer };
+	}
+
+	#moveOver(connection: Connection): void {
+		const stage = this.stage.value;
+		if (stage.kind === "transfer" && stage.transfer.peer === connection.peer)
+			stage.transfer.moveTo(connection);
+		else connection.close();
 	}
 }

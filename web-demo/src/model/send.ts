@@ -1,6 +1,12 @@
 //! The sending page: files are chosen, a room is made, and everybody who opens the link is offered the files.
 
-import { createRoom, fingerprintSeal, joinRoom, type TransportPolicy } from "@causeway/client";
+import {
+	type Connection,
+	createRoom,
+	fingerprintSeal,
+	joinRoom,
+	type TransportPolicy,
+} from "@causeway/client";
 import { signal } from "@preact/signals";
 import { drawKey } from "./key.ts";
 import { PeerTransfer } from "./peer-transfer.ts";
@@ -53,12 +59,25 @@ export class SendModel {
 			const stay = new Stay(session);
 			const link = `${location.origin}/r/${created.room}#${key.text}`;
 			session.on("peer-joined", (peer) => this.#offer(stay, peer.id));
+			// Only a later connection is begun by the other page: to move over to another way.
+			session.on("connection", (connection) => this.#moveOver(connection));
 			session.on("peer-left", ({ peer }) => this.#forget(peer.id));
 			for (const peer of session.peers.keys()) this.#offer(stay, peer);
 			this.stage.value = { kind: "sharing", link, stay };
 		} catch (error) {
 			this.stage.value = { kind: "choosing", problem: sentenceFor(error) };
 		}
+	}
+
+	/** Switches both ends of every transfer. */
+	switchPolicy(stay: Stay, policy: TransportPolicy): void {
+		stay.switchPolicy(policy, (connection) => this.#moveOver(connection));
+	}
+
+	#moveOver(connection: Connection): void {
+		const transfer = this.transfers.value.findLast(({ peer }) => peer === connection.peer);
+		if (transfer === undefined) connection.close();
+		else transfer.moveTo(connection);
 	}
 
 	#offer(stay: Stay, peer: string): void {

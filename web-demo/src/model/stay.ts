@@ -1,6 +1,6 @@
 //! A page's stay in a room, shared by both pages: who counts what, which way is allowed, and what came to an end.
 
-import type { Closed, RelayUsage, Session, TransportPolicy } from "@causeway/client";
+import type { Closed, Connection, RelayUsage, Session, TransportPolicy } from "@causeway/client";
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { isPolicyNote, policyNote } from "./policy.ts";
 
@@ -47,12 +47,17 @@ export class Stay {
 		return bytes;
 	}
 
-	/** Switches both ends, while bytes flow. */
-	switchPolicy(policy: TransportPolicy): void {
+	/**
+	 * Switches both ends, while bytes flow. To `relay` by later connections, which `moveOver` gets, because a browser may
+	 * keep a direct pair that works; to `all` by an ICE restart, which finds the direct pair by itself.
+	 */
+	switchPolicy(policy: TransportPolicy, moveOver: (connection: Connection) => void): void {
 		if (policy === this.#policy.value) return;
 		this.#policy.value = policy;
 		this.session.sendApp(policyNote(policy));
-		this.session.switchTransportPolicy(policy);
+		if (policy === "all") return this.session.switchTransportPolicy(policy);
+		this.session.applyTransportPolicy(policy);
+		for (const peer of this.session.connections.keys()) moveOver(this.session.reconnect(peer));
 	}
 
 	/** Tells somebody who just came which ways are allowed. */

@@ -8,12 +8,16 @@ import type { Command, LaneHandles } from "../worker/messages.ts";
 const CONTROL: RTCDataChannelInit = { negotiated: true, id: 0, ordered: true };
 const DATA: RTCDataChannelInit = { negotiated: true, id: 1, ordered: false };
 
-/** Makes the channels and begins the work with them. Call before the connection is negotiated. */
-export function beginWork(pc: RTCPeerConnection, worker: Worker, work: (lane: LaneHandles) => Command): void {
+/** Makes the channels and gives them to the worker with a command. Call before the connection is negotiated. */
+export function giveLane(
+	pc: RTCPeerConnection,
+	worker: Worker,
+	command: (lane: LaneHandles) => Command,
+): void {
 	const control = pc.createDataChannel("ctl", CONTROL);
 	const data = pc.createDataChannel("data", DATA);
 	try {
-		worker.postMessage(work({ kind: "channels", control, data }), [control, data]);
+		worker.postMessage(command({ kind: "channels", control, data }), [control, data]);
 		return;
 	} catch {
 		// HTML §2.7.6: DataCloneError where channels cannot be transferred. The frames go through ports then.
@@ -23,5 +27,5 @@ export function beginWork(pc: RTCPeerConnection, worker: Worker, work: (lane: La
 	bridge(new ChannelPipe(control), forControl.port1);
 	bridge(new ChannelPipe(data), forData.port1);
 	const lane: LaneHandles = { kind: "ports", control: forControl.port2, data: forData.port2 };
-	worker.postMessage(work(lane), [forControl.port2, forData.port2]);
+	worker.postMessage(command(lane), [forControl.port2, forData.port2]);
 }

@@ -13,7 +13,11 @@ export type Hello =
 			/** Bytes in every block but a file's last. */
 			readonly blockLength: number;
 	  }
-	| { readonly role: "receiver" };
+	| {
+			readonly role: "receiver";
+			/** How many entries of the list it has: the sender goes on behind them. */
+			readonly filesKnown: number;
+	  };
 
 /** A file as the sender announces it. */
 export interface FileEntry {
@@ -59,7 +63,7 @@ const isSenderHello = isShape({
 	totalBytes: isCount,
 	blockLength: isCount,
 });
-const isReceiverHello = isShape({ role: isOneOf("receiver") });
+const isReceiverHello = isShape({ role: isOneOf("receiver"), filesKnown: isCount });
 
 /** Guards HELLO. */
 export const isHello: Check<Hello> = (value): value is Hello =>
@@ -93,12 +97,13 @@ export function fromPayload<T>(payload: Bytes, check: Check<T>): T | null {
 	}
 }
 
-/** Cuts the list of files into pages that fit into a frame, made one at a time. */
-export function* manifestPages(files: readonly FileEntry[]): Generator<ManifestPage> {
-	let first = 0;
+/** Cuts the list of files, from the entry `from` on, into pages that fit into a frame, made one at a time. */
+export function* manifestPages(files: readonly FileEntry[], from: number): Generator<ManifestPage> {
+	let first = from;
 	let page: FileEntry[] = [];
 	let length = 0;
 	for (const [index, { name, size }] of files.entries()) {
+		if (index < from) continue;
 		// Six bytes is the longest that JSON makes of one UTF-16 unit; 64 hold the rest of the entry.
 		const bound = 6 * name.length + 64;
 		if (page.length > 0 && length + bound > MAX_PAYLOAD_LENGTH - 64) {

@@ -120,6 +120,11 @@ export class Inbound {
 		await (await this.#sink).close();
 	}
 
+	/** Lets go of what is not whole: it comes again over another lane. */
+	forget(): void {
+		for (const [block, partial] of this.#partials) if (!partial.settling) this.#partials.delete(block);
+	}
+
 	/** The file will never be whole. */
 	async abort(): Promise<void> {
 		this.#partials.clear();

@@ -29,6 +29,8 @@ export interface ReceiverParts {
 	readonly lane: Lane;
 	readonly clock: Clock;
 	onState(state: TransferState): void;
+	/** The lane that was given last carries everything; the one before may close. */
+	onAdopted?(): void;
 }
 
 // Bounds on what a stranger's list may cost.
@@ -38,13 +40,19 @@ const MOST_NAME_LENGTH = 4_096;
 const MOST_REFUSALS = 5;
 const TELEMETRY_MS = 1_000;
 
+/** A lane, and the attempt that the sender made over it; 0 before its hello. */
+interface Way {
+	epoch: number;
+	readonly control: ControlOutbox;
+}
+
 type SenderHello = Extract<Hello, { role: "sender" }>;
 
 /** Receives files over a lane. */
 export class Receiver {
 	readonly #parts: ReceiverParts;
-	readonly #control: ControlOutbox;
-	readonly #window = new Window();
+	#way: Way;
+	#window = new Window();
 	readonly #files: FileEntry[] = [];
 	readonly #inbound = new Map<number, Inbound>();
 	/** The sender's root of a file whose blocks are not all here. */
@@ -52,7 +60,8 @@ export class Receiver {
 	readonly #roots: (Bytes | undefined)[] = [];
 	#state: TransferState = { kind: "opening" };
 	#hello: SenderHello | null = null;
-	#epoch = 0;
+	/** A lane that was given and on which the sender has said nothing yet. */
+	#nextWay: Way | null = null;
 	#storage: Storage | null = null;
 	#meter: ProgressMeter;
 	#done = 0;
@@ -64,19 +73,13 @@ export class Receiver {
 
 	constructor(parts: ReceiverParts) {
 		this.#parts = parts;
-		this.#control = new ControlOutbox(parts.lane.control);
 		this.#meter = new ProgressMeter(0, 0, parts.clock, () => {});
-		const onClose = () => this.#end({ kind: "failed", failure: "lane-closed", at: "this-side" });
-		parts.lane.control.open({
-			onFrame: (bytes) => this.#onFrame(bytes, "control"),
-			onDrain: () => this.#control.flush(),
-			onClose,
-		});
-		parts.lane.data.open({
-			onFrame: (bytes) => this.#onFrame(bytes, "data"),
-			onDrain: () => {},
-			onClose,
-		});
+		this.#way = this.#open(parts.lane);
+	}
+
+	/** Goes on over another lane as soon as the sender does; then the old one may close. */
+	adopt(lane: Lane): void {
+		this.#nextWay = this.#open(lane);
 	}
 
 	/** How it stands. */
@@ -110,16 +113,42 @@ export class Receiver {
 		this.#end({ kind: "cancelled", by: "this-side" });
 	}
 
-	#say(frame: Omit<FrameToWrite, "epoch">): void {
-		this.#control.send({ ...frame, epoch: this.#epoch });
+	#open(lane: Lane): Way {
+		const way: Way = { epoch: 0, control: new ControlOutbox(lane.control) };
+		const onClose = () => this.#onLaneClose(way);
+		lane.control.open({
+			onFrame: (bytes) => this.#onFrame(way, bytes, "control"),
+			onDrain: () => way.control.flush(),
+			onClose,
+		});
+		lane.data.open({
+			onFrame: (bytes) => this.#onFrame(way, bytes, "data"),
+			onDrain: () => {},
+			onClose,
+		});
+		return way;
 	}
 
-	#onFrame(bytes: Bytes, pipe: "control" | "data"): void {
-		if (isFinal(this.#state)) return;
+	#onLaneClose(way: Way): void {
+		if (way === this.#nextWay) this.#nextWay = null;
+		// While another lane is on its way, the end of this one is no loss.
+		else if (way === this.#way && this.#nextWay === null) {
+			this.#end({ kind: "failed", failure: "lane-closed", at: "this-side" });
+		}
+	}
+
+	#say(frame: Omit<FrameToWrite, "epoch">): void {
+		this.#way.control.send({ ...frame, epoch: this.#way.epoch });
+	}
+
+	#onFrame(way: Way, bytes: Bytes, pipe: "control" | "data"): void {
+		// One that is done still answers a sender whose last news got lost with a lane.
+		if (isFinal(this.#state) && this.#state.kind !== "done") return;
 		const frame = decodeFrame(bytes);
 		if (frame === null || (frame.type === "data") !== (pipe === "data")) return this.#fail("protocol");
-		if (frame.type === "hello") return this.#onHello(frame);
-		if (frame.epoch !== this.#epoch) return;
+		if (frame.type === "hello") return this.#onHello(way, frame);
+		if (way !== this.#way || frame.epoch !== way.epoch) return;
+		if (this.#state.kind === "done" && frame.type !== "complete") return;
 		switch (frame.type) {
 			case "data":
 				return this.#onData(frame);
@@ -144,16 +173,33 @@ export class Receiver {
 		}
 	}
 
-	#onHello(frame: Frame): void {
+	#onHello(way: Way, frame: Frame): void {
 		const hello = fromPayload(frame.payload, isHello);
-		this.#epoch = frame.epoch;
-		if (hello?.role !== "sender" || this.#hello !== null) return this.#fail("protocol");
-		const { files, blockLength } = hello;
+		const first = this.#hello === null;
+		if (hello?.role !== "sender" || frame.epoch <= this.#way.epoch || way.epoch !== 0) {
+			return this.#fail("protocol");
+		}
+		const { files, blockLength, totalBytes } = hello;
 		if (files === 0 || files > MOST_FILES || blockLength === 0 || blockLength > MAX_BLOCK_LENGTH) {
 			return this.#fail("protocol");
 		}
+		const known = this.#hello ?? hello;
+		// The transfer is the same over every lane.
+		if (known.files !== files || known.blockLength !== blockLength || known.totalBytes !== totalBytes) {
+			return this.#fail("protocol");
+		}
 		this.#hello = hello;
-		this.#say({ type: "hello", payload: toPayload({ role: "receiver" }) });
+		way.epoch = frame.epoch;
+		this.#way = way;
+		this.#nextWay = null;
+		this.#say({ type: "hello", payload: toPayload({ role: "receiver", filesKnown: this.#files.length }) });
+		if (first) return;
+		// What is being written goes on; the rest of what the old lane brought comes again.
+		this.#window = new Window();
+		this.#pingAt = null;
+		for (const inbound of this.#inbound.values()) inbound.forget();
+		if (this.#storage !== null) this.#grant();
+		this.#parts.onAdopted?.();
 	}
 
 	#onManifestPage(frame: Frame): void {
@@ -171,15 +217,18 @@ export class Receiver {
 
 	#onData({ file, block, offset, payload }: Frame): void {
 		if (!this.#window.receive(payload.length)) return this.#fail("protocol");
+		const window = this.#window;
 		const inbound = this.#file(file);
 		switch (inbound?.onPart(block, offset, payload)) {
 			case undefined:
 				// A part for a file that is whole, or for none of the list.
-				return this.#roots[file] === undefined ? this.#fail("protocol") : this.#settled(payload.length);
+				return this.#roots[file] === undefined
+					? this.#fail("protocol")
+					: this.#settled(window, payload.length);
 			case "violation":
 				return this.#fail("protocol");
 			case "surplus":
-				return this.#settled(payload.length);
+				return this.#settled(window, payload.length);
 			case "ready":
 				return this.#settle(file, block);
 			case "waiting":
@@ -201,12 +250,19 @@ export class Receiver {
 		const step = this.#file(file)?.onHash(block, payload);
 		if (step === "violation") return this.#fail("protocol");
 		if (step === "ready") this.#settle(file, block);
+		// It lies on disk already: the news of that got lost with a lane.
+		if (step === "surplus" || this.#roots[file] !== undefined) this.#say({ type: "ack", file, block });
 	}
 
 	#onComplete({ file, payload }: Frame): void {
-		if (payload.length !== HASH_LENGTH || this.#promised.has(file)) return this.#fail("protocol");
+		if (payload.length !== HASH_LENGTH) return this.#fail("protocol");
+		const known = this.#roots[file] ?? this.#promised.get(file);
+		if (known !== undefined && !equal(known, payload)) return this.#fail("damaged");
 		const inbound = this.#file(file);
-		if (inbound === null) return this.#fail("protocol");
+		if (inbound === null) {
+			// It is whole already: the news of that got lost with a lane.
+			return known === undefined ? this.#fail("protocol") : this.#say({ type: "done", file, payload: known });
+		}
 		this.#promised.set(file, payload);
 		void this.#finishFile(file, inbound);
 	}
@@ -229,6 +285,7 @@ export class Receiver {
 
 	#settle(file: number, block: number): void {
 		const inbound = this.#inbound.get(file);
+		const window = this.#window;
 		if (inbound === undefined) return;
 		inbound.settle(block).then(
 			(outcome) => {
@@ -242,15 +299,16 @@ export class Receiver {
 				} else {
 					this.#say({ type: "need", file, block });
 				}
-				this.#settled(length);
+				this.#settled(window, length);
 				void this.#finishFile(file, inbound);
 			},
 			(error) => this.#onSinkFailure(error),
 		);
 	}
 
-	#settled(bytes: number): void {
-		this.#window.settle(bytes);
+	/** In the window of the lane that brought the bytes; it may be another one's by now. */
+	#settled(window: Window, bytes: number): void {
+		window.settle(bytes);
 		this.#grant();
 	}
 

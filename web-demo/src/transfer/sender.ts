@@ -6,6 +6,7 @@ import type { Clock } from "./clock.ts";
 import {
 	type Cancel,
 	fromPayload,
+	type Hello,
 	isCancel,
 	isHello,
 	isStats,
@@ -28,6 +29,8 @@ export interface SenderParts {
 	readonly sources: readonly Source[];
 	readonly clock: Clock;
 	onState(state: TransferState): void;
+	/** The lane that was given last carries everything; the one before may close. */
+	onAdopted?(): void;
 	/** Absent: chosen by the amount of data. Tests use small ones. */
 	readonly blockLength?: number;
 }
@@ -51,22 +54,32 @@ interface Outbound {
 
 // Blocks read before they are wanted: one is sent while the next is read, and one more evens out the disk.
 const READ_AHEAD = 2;
-const EPOCH = 1;
+
+/** A lane and the attempt that it stands for. */
+interface Way {
+	readonly epoch: number;
+	readonly lane: Lane;
+	readonly control: ControlOutbox;
+	greeted: boolean;
+}
 
 /** Sends files over a lane. */
 export class Sender {
 	readonly #parts: SenderParts;
-	readonly #control: ControlOutbox;
 	readonly #blockLength: number;
 	readonly #meter: ProgressMeter;
-	readonly #pages: Iterator<ManifestPage>;
 	readonly #places: Iterator<Place>;
-	readonly #again: Place[] = [];
-	readonly #ready: ReadBlock[] = [];
+	/** Blocks that were begun and are not on the receiver's disk. */
+	readonly #unsettled = new Map<string, Place>();
+	#again: Place[] = [];
+	#ready: ReadBlock[] = [];
 	readonly #outbound = new Map<number, Outbound>();
 	readonly #roots: Bytes[] = [];
 	#state: TransferState = { kind: "opening" };
-	#greeted = false;
+	#way: Way;
+	/** A lane that was given and has not answered yet. */
+	#nextWay: Way | null = null;
+	#pages: Iterator<ManifestPage> = manifestPages([], 0);
 	#reading = 0;
 	#current: ReadBlock | null = null;
 	#granted = 0;
@@ -81,20 +94,17 @@ export class Sender {
 		const entries = parts.sources.map((source) => source.entry);
 		const totalBytes = entries.reduce((sum, entry) => sum + entry.size, 0);
 		this.#blockLength = parts.blockLength ?? blockLengthFor(totalBytes);
-		this.#control = new ControlOutbox(parts.lane.control);
 		this.#meter = new ProgressMeter(totalBytes, entries.length, parts.clock, () => this.#report());
-		this.#pages = manifestPages(entries);
 		this.#places = this.#everyPlace();
-		parts.lane.control.open({
-			onFrame: (bytes) => this.#onFrame(bytes),
-			onDrain: () => this.#onControlDrain(),
-			onClose: () => this.#end({ kind: "failed", failure: "lane-closed", at: "this-side" }),
-		});
-		parts.lane.data.open({
-			onFrame: () => this.#fail("protocol"),
-			onDrain: () => this.#pump(),
-			onClose: () => this.#end({ kind: "failed", failure: "lane-closed", at: "this-side" }),
-		});
+		this.#way = this.#open(parts.lane, 1);
+	}
+
+	/**
+	 * Goes on over another lane as soon as that answers; then the old one may close. What was sent and is not known to
+	 * be on disk is sent again, so nothing has to be saved from the old lane.
+	 */
+	adopt(lane: Lane): void {
+		if (!isFinal(this.#state)) this.#nextWay = this.#open(lane, this.#way.epoch + 1);
 	}
 
 	/** How it stands. */
@@ -109,34 +119,61 @@ export class Sender {
 		this.#end({ kind: "cancelled", by: "this-side" });
 	}
 
-	#say(frame: Omit<FrameToWrite, "epoch">): void {
-		this.#control.send({ ...frame, epoch: EPOCH });
+	#open(lane: Lane, epoch: number): Way {
+		const way: Way = { epoch, lane, control: new ControlOutbox(lane.control), greeted: false };
+		lane.control.open({
+			onFrame: (bytes) => this.#onFrame(way, bytes),
+			onDrain: () => this.#onControlDrain(way),
+			onClose: () => this.#onLaneClose(way),
+		});
+		lane.data.open({
+			onFrame: () => this.#fail("protocol"),
+			onDrain: () => this.#pump(),
+			onClose: () => this.#onLaneClose(way),
+		});
+		return way;
 	}
 
-	#onControlDrain(): void {
-		if (!this.#greeted) {
-			this.#greeted = true;
-			const { totalBytes, files } = this.#meter;
-			const blockLength = this.#blockLength;
-			this.#say({ type: "hello", payload: toPayload({ role: "sender", files, totalBytes, blockLength }) });
+	#onLaneClose(way: Way): void {
+		if (way === this.#nextWay) this.#nextWay = null;
+		// While another lane is on its way, the end of this one is no loss.
+		else if (way === this.#way && this.#nextWay === null) {
+			this.#end({ kind: "failed", failure: "lane-closed", at: "this-side" });
 		}
-		this.#control.flush();
+	}
+
+	#say(frame: Omit<FrameToWrite, "epoch">): void {
+		this.#way.control.send({ ...frame, epoch: this.#way.epoch });
+	}
+
+	#onControlDrain(way: Way): void {
+		if (!way.greeted) {
+			way.greeted = true;
+			const { totalBytes, files } = this.#meter;
+			const hello: Hello = { role: "sender", files, totalBytes, blockLength: this.#blockLength };
+			way.control.send({ type: "hello", epoch: way.epoch, payload: toPayload(hello) });
+		}
+		way.control.flush();
+		if (way === this.#way) this.#sendPages();
+	}
+
+	#sendPages(): void {
 		// Pages are made only as fast as they leave, so that a list of 100,000 files never lies in memory twice.
-		while (this.#control.idle && !isFinal(this.#state)) {
+		while (this.#way.control.idle && !isFinal(this.#state)) {
 			const page = this.#pages.next();
 			if (page.done === true) return;
 			this.#say({ type: "manifestPage", payload: toPayload(page.value) });
 		}
 	}
 
-	#onFrame(bytes: Bytes): void {
+	#onFrame(way: Way, bytes: Bytes): void {
 		if (isFinal(this.#state)) return;
 		const frame = decodeFrame(bytes);
 		if (frame === null) return this.#fail("protocol");
-		if (frame.epoch !== EPOCH) return;
+		if (frame.epoch !== way.epoch) return;
+		if (frame.type === "hello") return this.#onHello(way, frame);
+		if (way !== this.#way) return;
 		switch (frame.type) {
-			case "hello":
-				return this.#onHello(frame);
 			case "credit":
 				return this.#onCredit(frame.seq);
 			case "ack":
@@ -162,11 +199,34 @@ export class Sender {
 		}
 	}
 
-	#onHello(frame: Frame): void {
-		if (fromPayload(frame.payload, isHello)?.role !== "receiver") return this.#fail("protocol");
-		if (this.#state.kind !== "opening") return;
-		const files = this.#parts.sources.map((source) => source.entry);
-		this.#become({ kind: "offered", files, totalBytes: this.#meter.totalBytes });
+	#onHello(way: Way, frame: Frame): void {
+		const hello = fromPayload(frame.payload, isHello);
+		if (hello?.role !== "receiver") return this.#fail("protocol");
+		if (way === this.#nextWay) this.#commit(way);
+		this.#pages = manifestPages(
+			this.#parts.sources.map((source) => source.entry),
+			hello.filesKnown,
+		);
+		if (this.#state.kind === "opening") {
+			const files = this.#parts.sources.map((source) => source.entry);
+			this.#become({ kind: "offered", files, totalBytes: this.#meter.totalBytes });
+		}
+		this.#sendPages();
+	}
+
+	/** The other lane is the one from here on, and everything unsettled goes again. */
+	#commit(way: Way): void {
+		this.#way = way;
+		this.#nextWay = null;
+		this.#granted = 0;
+		this.#sent = 0;
+		this.#current = null;
+		this.#ready = [];
+		this.#again = [...this.#unsettled.values()];
+		for (const [file, { root }] of this.#outbound) {
+			if (root !== null) this.#say({ type: "complete", file, payload: root });
+		}
+		this.#parts.onAdopted?.();
 	}
 
 	/** The first credit is the receiver's consent. */
@@ -181,6 +241,8 @@ export class Sender {
 	}
 
 	#onAck({ file, block }: Frame): void {
+		// A block that was sent twice is told twice and counts once.
+		if (!this.#unsettled.delete(keyOf(file, block))) return;
 		const size = this.#parts.sources[file]?.entry.size ?? 0;
 		this.#meter.durable(lengthOfBlock(size, this.#blockLength, block));
 	}
@@ -235,7 +297,7 @@ export class Sender {
 			if (this.#sent + length > this.#granted) return;
 			const frame = encodeFrame({
 				type: "data",
-				epoch: EPOCH,
+				epoch: this.#way.epoch,
 				file: block.file,
 				block: block.block,
 				offset: block.offset,
@@ -243,7 +305,7 @@ export class Sender {
 				payload: block.bytes.subarray(block.offset, block.offset + length),
 			});
 			// A closed pipe tells by itself.
-			if (this.#parts.lane.data.send(frame) !== "sent") return;
+			if (this.#way.lane.data.send(frame) !== "sent") return;
 			this.#seq += 1;
 			this.#sent += length;
 			block.offset += length;
@@ -262,10 +324,13 @@ export class Sender {
 
 	#nextPlace(): Place | null {
 		const next = this.#places.next();
-		return next.done === true ? null : next.value;
+		if (next.done === true) return null;
+		this.#unsettled.set(keyOf(next.value.file, next.value.block), next.value);
+		return next.value;
 	}
 
 	async #read({ file, block }: Place): Promise<void> {
+		const { epoch } = this.#way;
 		try {
 			const source = this.#parts.sources[file];
 			if (source === undefined) return;
@@ -273,8 +338,10 @@ export class Sender {
 			const bytes = await source.read(block * this.#blockLength, length);
 			if (isFinal(this.#state)) return;
 			if (bytes.length !== length) return this.#fail("source-changed");
-			this.#ready.push({ file, block, bytes, offset: 0 });
 			this.#reading -= 1;
+			// Read for an earlier lane: it is on the list of what goes again.
+			if (epoch !== this.#way.epoch) return this.#pump();
+			this.#ready.push({ file, block, bytes, offset: 0 });
 			this.#pump();
 			await this.#announce(file, block, await sha256(bytes));
 		} catch {
@@ -315,9 +382,10 @@ export class Sender {
 	#end(state: TransferState): void {
 		if (isFinal(this.#state)) return;
 		this.#meter.stop();
-		this.#ready.length = 0;
-		this.#again.length = 0;
+		this.#ready = [];
+		this.#again = [];
 		this.#current = null;
+		this.#unsettled.clear();
 		this.#outbound.clear();
 		this.#become(state);
 	}
@@ -326,4 +394,8 @@ export class Sender {
 		this.#state = state;
 		this.#parts.onState(state);
 	}
+}
+
+function keyOf(file: number, block: number): string {
+	return `${file}:${block}`;
 }

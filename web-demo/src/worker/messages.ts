@@ -22,11 +22,15 @@ export type Place =
 export type Command =
 	| { readonly kind: "send"; readonly lane: LaneHandles; readonly files: readonly File[] }
 	| { readonly kind: "receive"; readonly lane: LaneHandles }
+	/** Another lane of the same two browsers; the engine moves over when it can. */
+	| { readonly kind: "adopt"; readonly lane: LaneHandles }
 	| { readonly kind: "accept"; readonly place: Place }
 	| { readonly kind: "cancel" };
 
 /** What the worker tells. */
 export type Report =
 	| { readonly kind: "state"; readonly state: TransferState }
+	/** The lane given last carries everything. */
+	| { readonly kind: "adopted" }
 	/** A whole file that the page must hand to the person. */
 	| { readonly kind: "export"; readonly name: string; readonly blob: Blob };

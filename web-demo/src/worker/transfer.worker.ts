@@ -23,10 +23,14 @@ addEventListener("message", ({ data }: MessageEvent<Command>) => {
 				sources: data.files.map(toSource),
 				clock: systemClock,
 				onState,
+				onAdopted,
 			});
 			return;
 		case "receive":
-			engine = new Receiver({ lane: toLane(data.lane), clock: systemClock, onState });
+			engine = new Receiver({ lane: toLane(data.lane), clock: systemClock, onState, onAdopted });
+			return;
+		case "adopt":
+			engine?.adopt(toLane(data.lane));
 			return;
 		case "accept":
 			if (engine instanceof Receiver) engine.accept(toStorage(data.place));
@@ -43,6 +47,10 @@ function tell(report: Report): void {
 
 function onState(state: TransferState): void {
 	tell({ kind: "state", state });
+}
+
+function onAdopted(): void {
+	tell({ kind: "adopted" });
 }
 
 function toLane(handles: LaneHandles): Lane {

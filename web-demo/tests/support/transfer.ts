@@ -61,17 +61,42 @@ export interface Transfer {
 	readonly lanes: JoinedLanes;
 	readonly atSender: Watch;
 	readonly atReceiver: Watch;
+	/** Gives both ends another lane, and closes the one before when both have adopted it. */
+	moveTo(way: Way): Promise<void>;
 }
 
 /** Sets up a transfer with small blocks. */
 export function setUp(sources: readonly Source[], way: Way = {}, blockLength = 100_000): Transfer {
-	const lanes = joinLanes(way);
+	let lanes = joinLanes(way);
 	const clock = new ManualClock();
 	const atSender = new Watch();
 	const atReceiver = new Watch();
-	const receiver = new Receiver({ lane: lanes.far, clock, onState: atReceiver.onState });
-	const sender = new Sender({ lane: lanes.near, sources, clock, onState: atSender.onState, blockLength });
-	return { sender, receiver, storage: new MemoryStorage(), clock, lanes, atSender, atReceiver };
+	let adopted = () => {};
+	const onAdopted = () => adopted();
+	const receiver = new Receiver({ lane: lanes.far, clock, onState: atReceiver.onState, onAdopted });
+	const sender = new Sender({
+		lane: lanes.near,
+		sources,
+		clock,
+		onState: atSender.onState,
+		onAdopted,
+		blockLength,
+	});
+	const moveTo = (next: Way) =>
+		new Promise<void>((resolve) => {
+			const old = lanes;
+			let ends = 0;
+			adopted = () => {
+				ends += 1;
+				if (ends < 2) return;
+				old.close();
+				resolve();
+			};
+			lanes = joinLanes(next);
+			receiver.adopt(lanes.far);
+			sender.adopt(lanes.near);
+		});
+	return { sender, receiver, storage: new MemoryStorage(), clock, lanes, atSender, atReceiver, moveTo };
 }
 
 /** Accepts as soon as it can, and gives the last states of both ends. */
