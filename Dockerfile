@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # One image, one process: `causeway serve`. Three stages: the web parts, the binary, what runs.
 
 FROM node:24-bookworm-slim AS web
