@@ -1,6 +1,6 @@
 //! From a worker's plain counters to the process's metrics, about once a second.
 //!
-//! The names are promises to operators: docs/operations.md lists them. Labels are closed sets.
+//! The names are promises to operators. Labels are closed sets: no user, room or address.
 
 use causeway_turn_core::{AnswerCode, Counters, DropReason, RequestMethod};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};

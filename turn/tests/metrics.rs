@@ -9,7 +9,7 @@ use causeway_cluster::MemoryBus;
 use causeway_turn::TurnSettings;
 use common::client::{Client, Incoming};
 use common::relay::{PASSWORD, TestRelay, USER, settings};
-use common::{PATIENCE, peer, receive};
+use common::{PATIENCE, peer, receive, until};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 const CHANNEL: u16 = 0x4000;
@@ -20,9 +20,10 @@ fn the_gauge_follows_the_allocations() {
     let mut client = relay.client();
     client.allocate();
     // Counters become metrics about once a second, which requests keep the worker awake for.
-    while value(&metrics, "causeway_turn_allocations") != 1 {
+    until(|| {
         client.binding().expect_success();
-    }
+        value(&metrics, "causeway_turn_allocations") == 1
+    });
     relay.stop();
     assert_eq!(value(&metrics, "causeway_turn_allocations"), 0);
 }
@@ -94,10 +95,11 @@ fn reports_that_nobody_takes_are_counted_and_cost_no_memory() {
         causeway_turn::start(&one, None, "node".parse().unwrap(), Arc::new(MemoryBus::new())).unwrap()
     });
     let mut client = Client::new(running.addresses()[0], USER, PASSWORD);
-    while value(&metrics, "causeway_turn_events_lost_total") == 0 {
+    until(|| {
         client.allocate();
         client.refresh(0).expect_success();
-    }
+        value(&metrics, "causeway_turn_events_lost_total") > 0
+    });
     running.stop(PATIENCE).unwrap();
 }
 

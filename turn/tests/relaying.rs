@@ -169,6 +169,26 @@ fn a_peer_that_is_gone_does_not_disturb_the_relay() {
 }
 
 #[test]
+fn garbage_from_strangers_and_peers_does_not_stop_the_relay() {
+    let relay = TestRelay::start(&settings());
+    let (mut client, peer) = (relay.client(), peer("127.0.0.1"));
+    let relayed = client.allocate();
+    client.bind_channel(CHANNEL, peer.local_addr().unwrap());
+    let (stranger, other_peer) = (relay.client(), common::peer("127.0.0.1"));
+    for first in 0..=u8::MAX {
+        for length in [0, 1, 3, 4, 20, 25] {
+            let garbage = vec![first; length];
+            stranger.send_raw(&garbage);
+            client.send_raw(&garbage);
+            other_peer.send_to(&garbage, relayed).unwrap();
+        }
+        // One round trip each time keeps the socket's buffer from overflowing.
+        client.send_channel(CHANNEL, b"ping");
+        assert_eq!(receive(&peer), (b"ping".to_vec(), relayed));
+    }
+}
+
+#[test]
 fn a_released_allocation_closes_its_port() {
     let relay = TestRelay::start(&settings());
     let mut client = relay.client();

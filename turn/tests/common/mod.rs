@@ -8,8 +8,19 @@ pub mod relay;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use causeway_service::clock;
+
 /// Longer than anything here takes on a loaded machine; a test that runs into it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Repeats `step`, which takes part in what is waited for, until it says that it has happened.
+#[track_caller]
+pub fn until(mut step: impl FnMut() -> bool) {
+    let deadline = clock::now().moment.plus(PATIENCE);
+    while !step() {
+        assert!(clock::now().moment < deadline, "it does not happen in {PATIENCE:?}");
+    }
+}
 
 /// A UDP socket on a free port of `ip`, for a peer. Reading from it ends after [`PATIENCE`].
 pub fn peer(ip: &str) -> UdpSocket {
