@@ -1,4 +1,4 @@
-//! Refuses a WebSocket frame by its header, before its payload is read.
+//! Refuses a WebSocket message by its frames' headers, before the payload is read.
 //!
 //! The codec underneath waits for a whole frame before it looks at the size limit, so a client could announce
 //! gigabytes and have them buffered. The gate sees the bytes first and follows only the headers:
@@ -18,15 +18,15 @@ use futures_util::Stream;
 /// size limit, so there is a limit of their own.
 const MAX_FRAGMENTS: u32 = 128;
 
-/// The bytes of a connection, as long as every frame announces no more than it may.
+/// The bytes of a connection, as long as every message announces no more than it may.
 pub(crate) struct FrameGate {
     bytes: Payload,
     headers: Headers,
 }
 
 impl FrameGate {
-    pub(crate) fn new(bytes: Payload, max_frame_len: u64) -> Self {
-        Self { bytes, headers: Headers::new(max_frame_len) }
+    pub(crate) fn new(bytes: Payload, max_message_len: u64) -> Self {
+        Self { bytes, headers: Headers::new(max_message_len) }
     }
 }
 
@@ -46,19 +46,30 @@ impl Stream for FrameGate {
 enum At {
     Flags,
     Length,
-    LongLength { missing: u8, value: u64, masked: bool },
-    Payload { missing: u64 },
+    /// The big-endian length is `value` so far.
+    LongLength {
+        missing: u8,
+        value: u64,
+        masked: bool,
+    },
+    Payload {
+        missing: u64,
+    },
 }
 
 struct Headers {
     at: At,
+    /// Whether the frame is a control frame, which belongs to no message (RFC 6455 §5.4).
+    control: bool,
     fragments: u32,
-    max_frame_len: u64,
+    /// What the frames of the unfinished message announced so far.
+    message_len: u64,
+    max_message_len: u64,
 }
 
 impl Headers {
-    const fn new(max_frame_len: u64) -> Self {
-        Self { at: At::Flags, fragments: 0, max_frame_len }
+    const fn new(max_message_len: u64) -> Self {
+        Self { at: At::Flags, control: false, fragments: 0, message_len: 0, max_message_len }
     }
 
     /// Whether all frames that begin in these bytes may pass.
@@ -66,40 +77,28 @@ impl Headers {
         while let Some((&byte, rest)) = bytes.split_first() {
             self.at = match self.at {
                 At::Flags => {
-                    self.count_fragment(byte);
+                    self.on_flags(byte);
                     At::Length
                 }
-                At::Length => {
-                    let masked = byte & 0x80 != 0;
-                    match byte & 0x7f {
-                        126 => At::LongLength { missing: 2, value: 0, masked },
-                        127 => At::LongLength { missing: 8, value: 0, masked },
-                        short => payload(u64::from(short), masked),
-                    }
+                At::Length => match (byte & 0x7f, byte & 0x80 != 0) {
+                    (126, masked) => At::LongLength { missing: 2, value: 0, masked },
+                    (127, masked) => At::LongLength { missing: 8, value: 0, masked },
+                    (short, masked) => self.on_length(u64::from(short), masked),
+                },
+                At::LongLength { missing: 1, value, masked } => {
+                    self.on_length(value << 8 | u64::from(byte), masked)
                 }
                 At::LongLength { missing, value, masked } => {
-                    let value = value << 8 | u64::from(byte);
-                    if missing == 1 {
-                        if value > self.max_frame_len {
-                            return false;
-                        }
-                        payload(value, masked)
-                    } else {
-                        At::LongLength { missing: missing - 1, value, masked }
-                    }
+                    At::LongLength { missing: missing - 1, value: value << 8 | u64::from(byte), masked }
                 }
                 At::Payload { missing } => {
-                    let here = u64::try_from(bytes.len()).unwrap_or(u64::MAX).min(missing);
-                    bytes = &bytes[usize::try_from(here).unwrap_or(bytes.len())..];
-                    self.at =
-                        if missing == here { At::Flags } else { At::Payload { missing: missing - here } };
+                    let here = usize::try_from(missing).unwrap_or(usize::MAX).min(bytes.len());
+                    bytes = &bytes[here..];
+                    self.at = payload(missing.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX)));
                     continue;
                 }
             };
-            if let At::Payload { missing: 0 } = self.at {
-                self.at = At::Flags;
-            }
-            if self.fragments > MAX_FRAGMENTS {
+            if self.message_len > self.max_message_len || self.fragments > MAX_FRAGMENTS {
                 return false;
             }
             bytes = rest;
@@ -107,18 +106,29 @@ impl Headers {
         true
     }
 
-    /// Counts the frames of an unfinished message; control frames may come between them (RFC 6455 §5.4).
-    fn count_fragment(&mut self, flags: u8) {
-        let (fin, control) = (flags & 0x80 != 0, flags & 0x08 != 0);
-        if !control {
-            self.fragments = if fin { 0 } else { self.fragments + 1 };
+    fn on_flags(&mut self, flags: u8) {
+        let (fin, opcode) = (flags & 0x80 != 0, flags & 0x0f);
+        self.control = opcode & 0x08 != 0;
+        if self.control {
+            return;
         }
+        if opcode != 0 {
+            self.message_len = 0;
+        }
+        self.fragments = if fin { 0 } else { self.fragments + 1 };
+    }
+
+    fn on_length(&mut self, len: u64, masked: bool) -> At {
+        if !self.control {
+            self.message_len = self.message_len.saturating_add(len);
+        }
+        // The masking key (RFC 6455 §5.3) is skipped with the payload.
+        payload(len.saturating_add(if masked { 4 } else { 0 }))
     }
 }
 
-/// The masking key (4 bytes, RFC 6455 §5.3) is skipped with the payload.
-const fn payload(len: u64, masked: bool) -> At {
-    At::Payload { missing: len + if masked { 4 } else { 0 } }
+const fn payload(missing: u64) -> At {
+    if missing == 0 { At::Flags } else { At::Payload { missing } }
 }
 
 #[cfg(test)]
@@ -151,6 +161,15 @@ mod tests {
         let mut huge = vec![0x82, 0xff];
         huge.extend(u64::MAX.to_be_bytes());
         assert!(!Headers::new(LIMIT).follow(&huge));
+    }
+
+    #[test]
+    fn fragments_are_refused_where_together_they_exceed_the_limit() {
+        let mut headers = Headers::new(LIMIT);
+        assert!(headers.follow(&frame(0x01, 40_000)));
+        assert!(headers.follow(&frame(0x89, 100)));
+        assert!(headers.follow(&frame(0x00, 25_536)));
+        assert!(!headers.follow(&frame(0x80, 1)));
     }
 
     #[test]

@@ -193,6 +193,14 @@ impl Writer {
     }
 }
 
+#[cfg(test)]
+impl Writer {
+    /// Waits for the farewell alone.
+    pub(crate) async fn farewell(&mut self) -> Farewell {
+        heard(&mut self.farewell).await
+    }
+}
+
 async fn write(socket: &mut actix_ws::Session, frame: Frame) -> Result<(), Gone> {
     let written = match frame {
         Frame::Text(text) => socket.text(text).await,
@@ -216,5 +224,48 @@ async fn must_stop(farewell: &mut watch::Receiver<Option<Farewell>>) {
     if farewell.wait_for(stops).await.is_err() {
         // Nobody can say it any more; the write itself is limited.
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outbox_is_bounded_by_messages() {
+        let (outbox, _writer) = with(2, 1000);
+        assert_eq!(outbox.push(Frame::Ping), Ok(()));
+        assert_eq!(outbox.push(text("a")), Ok(()));
+        assert_eq!(outbox.push(text("b")), Err(Full));
+    }
+
+    #[test]
+    fn an_outbox_is_bounded_by_bytes_and_counts_them_back() {
+        let (outbox, mut writer) = with(10, 10);
+        assert_eq!(outbox.push(text("123456")), Ok(()));
+        assert_eq!(outbox.push(text("12345")), Err(Full));
+        assert_eq!(outbox.push(text("1234")), Ok(()));
+        let sent = writer.queue.try_recv().unwrap();
+        writer.waiting.fetch_sub(sent.len(), Ordering::AcqRel);
+        assert_eq!(outbox.push(text("123456")), Ok(()));
+    }
+
+    #[test]
+    fn only_the_first_farewell_counts_and_nothing_is_queued_after_it() {
+        let (outbox, writer) = with(1, 10);
+        outbox.close(Farewell::Say(CloseCode::Left));
+        outbox.close(Farewell::Say(CloseCode::Internal));
+        assert_eq!(*writer.farewell.borrow(), Some(Farewell::Say(CloseCode::Left)));
+        assert_eq!((outbox.push(Frame::Ping), outbox.push(Frame::Ping)), (Ok(()), Ok(())));
+        assert_eq!(writer.queue.len(), 0);
+    }
+
+    fn with(outbox_messages: usize, outbox_bytes: usize) -> (Outbox, Writer) {
+        let limits = LimitSettings { outbox_messages, outbox_bytes, ..LimitSettings::default() };
+        outbox(&limits, &TimingSettings::default())
+    }
+
+    fn text(text: &'static str) -> Frame {
+        Frame::Text(text.into())
     }
 }

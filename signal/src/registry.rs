@@ -50,21 +50,23 @@ impl Registry {
         password: Option<PasswordHash>,
         signal: &Arc<Signal>,
     ) -> Result<(), NotOpened> {
-        let mut rooms = self.lock();
-        if rooms.len() >= self.max_rooms {
-            return Err(NotOpened::Full);
-        }
-        if rooms.contains_key(room.id()) {
-            return Err(NotOpened::Taken);
-        }
         let id = room.id().clone();
+        {
+            let rooms = self.lock();
+            if rooms.len() >= self.max_rooms {
+                return Err(NotOpened::Full);
+            }
+            if rooms.contains_key(&id) {
+                return Err(NotOpened::Taken);
+            }
+        }
+        // Started outside the lock: a thread that is stopping drops the actor here, and with it its entry.
         let registered = Registered { signal: Arc::clone(signal), id: id.clone() };
         let address = RoomActor::start_in_arbiter(&self.thread(&id).handle(), move |ctx: &mut Context<_>| {
             ctx.set_mailbox_capacity(MAILBOX);
             RoomActor::new(room, password, registered)
         });
-        rooms.insert(id, address);
-        drop(rooms);
+        self.lock().insert(id, address);
         metrics::gauge!("causeway_signal_rooms").increment(1.0);
         metrics::counter!("causeway_signal_room_created_total").increment(1);
         Ok(())
@@ -78,6 +80,13 @@ impl Registry {
     /// All rooms that are open.
     pub(crate) fn all(&self) -> Vec<Addr<RoomActor>> {
         self.lock().values().cloned().collect()
+    }
+
+    /// Ends the threads and whatever still lives on them.
+    pub(crate) fn stop(&self) {
+        for thread in &self.threads {
+            thread.stop();
+        }
     }
 
     fn thread(&self, id: &RoomId) -> &Arbiter {

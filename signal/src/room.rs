@@ -22,11 +22,13 @@ use crate::text;
 
 /// One room on its thread.
 pub(crate) struct RoomActor {
+    /// First, because fields are dropped in order: the room cannot be found any more when its members hear of
+    /// its end.
+    registered: Registered,
     room: Room,
     password: Option<PasswordHash>,
     seats: HashMap<SessionId, Seat>,
     timer: Option<(Moment, SpawnHandle)>,
-    registered: Registered,
 }
 
 /// The way to one connection that is in the room.
@@ -95,7 +97,7 @@ pub(crate) struct Admit(pub(crate) Key);
 
 impl RoomActor {
     pub(crate) fn new(room: Room, password: Option<PasswordHash>, registered: Registered) -> Self {
-        Self { room, password, seats: HashMap::new(), timer: None, registered }
+        Self { registered, room, password, seats: HashMap::new(), timer: None }
     }
 
     /// One input and everything that follows from it.
@@ -287,5 +289,105 @@ impl Handler<Admit> for RoomActor {
 
     fn handle(&mut self, Admit(key): Admit, _: &mut Self::Context) -> Self::Result {
         self.room.admit(key, clock::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use causeway_cluster::MemoryBus;
+    use causeway_protocol::secret::Secret;
+    use causeway_signal_core::{Door, RoomSettings};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::outbox::outbox;
+    use crate::registry::NotOpened;
+    use crate::settings::SignalSettings;
+    use crate::state::Signal;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Crash;
+
+    impl Handler<Crash> for RoomActor {
+        type Result = ();
+
+        fn handle(&mut self, _: Crash, _: &mut Self::Context) {
+            panic!("a defect in a room");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_room_that_panics_is_forgotten_and_its_members_are_told() {
+        let (signal, room) = open_room();
+        let (member, mut heard) = watched_outbox(&signal);
+        room.send(enter(&signal, member)).await.unwrap();
+
+        assert_eq!(room.send(Crash).await, Err(MailboxError::Closed));
+        let farewell = timeout(PATIENCE, heard()).await.unwrap();
+        assert_eq!(farewell, Farewell::Say(CloseCode::Internal));
+        assert!(signal.rooms.find(&"kitchen".parse().unwrap()).is_none());
+        assert!(room.send(AskFacts).await.is_err());
+        // Its thread goes on with other rooms.
+        signal.rooms.open(empty_room("cellar"), None, &signal).unwrap();
+        let cellar = signal.rooms.find(&"cellar".parse().unwrap()).unwrap();
+        assert_eq!(cellar.send(AskFacts).await.unwrap().peers, 0);
+        signal.rooms.stop();
+    }
+
+    #[actix_web::test]
+    async fn no_more_rooms_are_open_than_may_be_and_no_two_of_one_name() {
+        let (signal, _kitchen) = open_room();
+        assert_eq!(signal.rooms.open(empty_room("kitchen"), None, &signal), Err(NotOpened::Taken));
+        signal.rooms.open(empty_room("cellar"), None, &signal).unwrap();
+        assert_eq!(signal.rooms.open(empty_room("attic"), None, &signal), Err(NotOpened::Full));
+        signal.rooms.stop();
+    }
+
+    fn open_room() -> (Arc<Signal>, Addr<RoomActor>) {
+        let settings = SignalSettings { max_rooms: 2, room_threads: 1, ..Default::default() };
+        let (secret, bus) = (Secret::from_bytes([1; 32]), Arc::new(MemoryBus::new()));
+        let signal = Arc::new(Signal::new(settings, &secret, "n".parse().unwrap(), bus, 3478));
+        signal.rooms.open(empty_room("kitchen"), None, &signal).unwrap();
+        let room = signal.rooms.find(&"kitchen".parse().unwrap()).unwrap();
+        (signal, room)
+    }
+
+    fn empty_room(name: &str) -> Room {
+        let settings = RoomSettings {
+            id: name.parse().unwrap(),
+            epoch: 1,
+            capacity: 2,
+            ttl: Duration::from_secs(60),
+            door: Door { password: false, invite_only: false },
+        };
+        Room::new(settings, clock::now())
+    }
+
+    fn enter(signal: &Signal, outbox: Outbox) -> Enter {
+        Enter {
+            session: signal.next_session(),
+            claims: JoinClaims {
+                aud: String::new(),
+                sub: "alice".parse().unwrap(),
+                room: "kitchen".parse().unwrap(),
+                role: RoomRole::Guest,
+                name: None,
+                exp: clock::now().unix.plus(60),
+                jti: "t".parse().unwrap(),
+            },
+            outbox,
+            ice_urls: Arc::new(IceUrls::new(&signal.settings, "localhost", 3478)),
+        }
+    }
+
+    /// An outbox whose farewell can be waited for.
+    fn watched_outbox(signal: &Signal) -> (Outbox, impl AsyncFnMut() -> Farewell) {
+        let (outbox, mut writer) = outbox(&signal.settings.limits, &signal.settings.timing);
+        (outbox, async move || writer.farewell().await)
     }
 }

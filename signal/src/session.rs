@@ -12,6 +12,7 @@ use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION};
 use causeway_service::clock;
 use causeway_signal_core::{Gone, SessionId};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::farewell::Farewell;
 use crate::http::count_refused;
@@ -106,8 +107,9 @@ impl Session {
     fn on_text(&mut self, text: &str, ctx: &mut Context<Self>) {
         let message = match serde_json::from_str::<ClientMessage>(text) {
             Ok(message) => message,
-            Err(error) if error.is_data() => return self.on_unknown(text),
-            Err(_syntax) => {
+            // A message can be found wrong before all of it was read, so whether the rest is JSON is asked here.
+            Err(error) if error.is_data() && is_json(text) => return self.on_unknown(text),
+            Err(_not_json) => {
                 self.tell_error(ErrorCode::BadJson, None);
                 return self.refuse(CloseCode::BadMessage);
             }
@@ -196,7 +198,11 @@ impl Session {
     }
 }
 
-/// Whether the frame gate or the aggregation found the message too large.
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Whether the frame gate found the message too large.
 fn is_overflow(error: &std::io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<PayloadError>());
     matches!(inner, Some(PayloadError::Overflow))
@@ -267,8 +273,8 @@ impl Handler<Written> for Session {
         if farewell == Farewell::Say(CloseCode::Stalled) {
             self.why = Gone::Stalled;
         }
-        // What still arrives is read and dropped for a while: closing with unread bytes resets the connection,
-        // and a reset can overtake our last words.
+        // The stream ends with the closing handshake, and the actor with the stream. This is for connections
+        // that stay open all the same.
         let linger = Duration::from_millis(self.signal.settings.timing.linger_ms);
         ctx.run_later(linger, |_, ctx| ctx.stop());
     }

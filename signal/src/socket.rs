@@ -48,6 +48,8 @@ impl Cut {
         actix_web::rt::spawn(async move {
             tokio::time::sleep(after).await;
             if let Some(socket) = self.0.upgrade() {
+                // Without lingering the kernel drops what the client did not read, and resets the connection.
+                let _best_effort = socket.set_linger(Some(Duration::ZERO));
                 let _already_down = socket.shutdown(Shutdown::Both);
             }
         });

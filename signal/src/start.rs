@@ -83,7 +83,8 @@ pub struct RunningSignal {
     addresses: Vec<SocketAddr>,
     signal: Arc<Signal>,
     handle: ServerHandle,
-    server: JoinHandle<io::Result<()>>,
+    /// Empty after it was waited for.
+    server: Option<JoinHandle<io::Result<()>>>,
     helpers: [JoinHandle<()>; 2],
 }
 
@@ -127,7 +128,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     let server = server.run();
     let helpers = [rt::spawn(hand_out(usage, Arc::clone(&signal))), rt::spawn(tidy(Arc::clone(&signal)))];
     tracing::info!(?addresses, node = %signal.node, "signaling listens");
-    Ok(RunningSignal { addresses, handle: server.handle(), server: rt::spawn(server), signal, helpers })
+    Ok(RunningSignal { addresses, handle: server.handle(), server: Some(rt::spawn(server)), signal, helpers })
 }
 
 /// Unlike the HTTP server's own `bind`, this never shares a port: `SO_REUSEADDR` alone lets a restarted server
@@ -178,28 +179,31 @@ impl RunningSignal {
     /// # Errors
     /// Why it ended.
     pub async fn ended(&mut self) -> io::Result<()> {
-        match (&mut self.server).await {
-            Ok(ended) => ended,
-            Err(panicked) => Err(io::Error::other(panicked)),
-        }
+        let Some(server) = &mut self.server else { return Ok(()) };
+        let ended = server.await.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+        self.server = None;
+        ended
     }
 
     /// Stops: no new rooms and sockets, everybody is told to connect again later (`closing` 4503), then the
     /// server ends. Connections that are still there after `within` are cut.
     pub async fn drain(mut self, within: Duration) {
         self.signal.begin_drain();
-        for room in self.signal.rooms.all() {
-            // A room that takes no message now is cut with the server.
-            let _cut_later = room.try_send(End(Ending::Draining));
-        }
-        let told = tokio::time::timeout(within, self.signal.slots.empty()).await;
-        if told.is_err() {
+        let told = tokio::time::timeout(within, async {
+            for room in self.signal.rooms.all() {
+                let _ended_by_itself = room.send(End(Ending::Draining)).await;
+            }
+            self.signal.slots.empty().await;
+        });
+        let graceful = told.await.is_ok();
+        if !graceful {
             tracing::warn!("some connections did not close in time and are cut");
         }
-        self.handle.stop(told.is_ok()).await;
+        self.handle.stop(graceful).await;
         if let Err(error) = self.ended().await {
             tracing::warn!(%error, "the HTTP server ended with an error");
         }
+        self.signal.rooms.stop();
         for helper in &self.helpers {
             helper.abort();
         }

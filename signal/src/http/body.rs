@@ -1,8 +1,8 @@
-//! JSON bodies, and what is wrong with those that are none.
+//! How JSON bodies and paths are read, and what is wrong with those that are none.
 
 use actix_web::HttpRequest;
 use actix_web::error::JsonPayloadError;
-use actix_web::web::JsonConfig;
+use actix_web::web::{JsonConfig, PathConfig};
 use causeway_protocol::ErrorCode;
 
 use super::Refusal;
@@ -11,8 +11,13 @@ use super::Refusal;
 const MAX_BODY_LEN: usize = 16 * 1024;
 
 /// How bodies are read on every route.
-pub(crate) fn config() -> JsonConfig {
+pub(crate) fn json() -> JsonConfig {
     JsonConfig::default().limit(MAX_BODY_LEN).error_handler(|error, _: &HttpRequest| refusal(&error).into())
+}
+
+/// What a path that cannot be decoded leads to.
+pub(crate) fn path() -> PathConfig {
+    PathConfig::default().error_handler(|_, _| Refusal::new(ErrorCode::RoomNotFound).into())
 }
 
 fn refusal(error: &JsonPayloadError) -> Refusal {

@@ -34,7 +34,7 @@ impl utoipa::Modify for HostScheme {
 /// Adds the API and the web demo.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let document = web::Data::new(Document::openapi());
-    config.app_data(body::config()).service(
+    config.app_data(body::json()).app_data(body::path()).service(
         web::scope("/api/v1")
             .wrap(middleware::from_fn(origin::guard))
             .app_data(document)
@@ -69,7 +69,38 @@ fn resource(path: &str, method: &'static str) -> actix_web::Resource {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use actix_web::App;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+    use causeway_cluster::MemoryBus;
+    use causeway_protocol::rest::ApiError;
+    use causeway_protocol::secret::Secret;
+
     use super::*;
+    use crate::settings::SignalSettings;
+    use crate::state::Signal;
+
+    #[actix_web::test]
+    async fn while_it_drains_nothing_new_begins() {
+        let settings = SignalSettings { room_threads: 1, ..Default::default() };
+        let (secret, bus) = (Secret::from_bytes([1; 32]), Arc::new(MemoryBus::new()));
+        let signal = Arc::new(Signal::new(settings, &secret, "n".parse().unwrap(), bus, 3478));
+        let shared = web::Data::from(Arc::clone(&signal));
+        let app = init_service(App::new().app_data(shared).configure(routes)).await;
+        signal.begin_drain();
+        for request in [
+            TestRequest::post().uri("/api/v1/rooms").set_json(serde_json::json!({})),
+            TestRequest::post().uri("/api/v1/rooms/kitchen/join").set_json(serde_json::json!({})),
+            TestRequest::get().uri("/api/v1/ws"),
+        ] {
+            let response = call_service(&app, request.to_request()).await;
+            assert_eq!(response.status(), 503);
+            let refused: ApiError = read_body_json(response).await;
+            assert_eq!(refused.code, ErrorCode::Unavailable);
+        }
+        signal.rooms.stop();
+    }
 
     #[test]
     fn the_document_names_every_route_and_every_body() {

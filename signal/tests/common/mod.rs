@@ -20,6 +20,7 @@ use futures_util::{SinkExt, Stream, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -63,11 +64,11 @@ impl TestServer {
     }
 
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ApiError> {
-        answer(awc::Client::default().post(self.url(path)).send_json(body).await.unwrap()).await
+        answer(within(awc::Client::default().post(self.url(path)).send_json(body)).await.unwrap()).await
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
-        answer(awc::Client::default().get(self.url(path)).send().await.unwrap()).await
+        answer(within(awc::Client::default().get(self.url(path)).send()).await.unwrap()).await
     }
 
     pub async fn room(&self, body: &CreateRoom) -> RoomCreated {
@@ -112,6 +113,61 @@ impl TestServer {
     }
 }
 
+/// A WebSocket of which the test sees every byte; it answers nothing by itself.
+pub struct RawSocket {
+    pub stream: TcpStream,
+}
+
+impl RawSocket {
+    /// Upgrades with the token as subprotocol, and with a receive buffer of this many bytes.
+    pub async fn connect(server: &TestServer, token: &str, receive_buffer: u32) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(receive_buffer).unwrap();
+        let mut stream = within(socket.connect(server.address)).await.unwrap();
+        let request = format!(
+            "GET /api/v1/ws HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+             sec-websocket-protocol: causeway.v1, causeway.token.{token}\r\n\r\n",
+            server.address
+        );
+        within(stream.write_all(request.as_bytes())).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(within(stream.read_u8()).await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        Self { stream }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        within(self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    /// Reads frames until a close frame; its code.
+    pub async fn close_code(&mut self) -> u16 {
+        loop {
+            // Frames of a server are not masked: opcode, length, payload (RFC 6455 §5.1).
+            let opcode = within(self.stream.read_u8()).await.unwrap() & 0x0f;
+            let len = match within(self.stream.read_u8()).await.unwrap() {
+                126 => usize::from(within(self.stream.read_u16()).await.unwrap()),
+                127 => usize::try_from(within(self.stream.read_u64()).await.unwrap()).unwrap(),
+                short => usize::from(short),
+            };
+            let mut payload = vec![0; len];
+            within(self.stream.read_exact(&mut payload)).await.unwrap();
+            if opcode == 8 {
+                return u16::from_be_bytes([payload[0], payload[1]]);
+            }
+        }
+    }
+
+    /// Waits until the server has reset the connection, without reading a byte.
+    pub async fn reset(&self) -> std::io::ErrorKind {
+        within(self.stream.ready(tokio::io::Interest::ERROR)).await.unwrap();
+        self.stream.take_error().unwrap().expect("ready for an error").kind()
+    }
+}
+
 /// One WebSocket.
 pub struct Client {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -138,26 +194,32 @@ impl Client {
 
     /// The next message, read as the protocol's type.
     pub async fn next(&mut self) -> ServerMessage {
-        loop {
-            match within(self.socket.next()).await {
-                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                other => panic!("{other:?} instead of a message"),
+        within(async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    other => panic!("{other:?} instead of a message"),
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Reads to the end; the close code, and all messages before it.
     pub async fn end(&mut self) -> (u16, Vec<ServerMessage>) {
-        let mut messages = Vec::new();
-        loop {
-            match within(self.socket.next()).await {
-                Some(Ok(Message::Text(text))) => messages.push(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), messages),
-                other => panic!("{other:?} instead of a close frame, after {messages:?}"),
+        within(async {
+            let mut messages = Vec::new();
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Text(text))) => messages.push(serde_json::from_str(&text).unwrap()),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), messages),
+                    other => panic!("{other:?} instead of a close frame, after {messages:?}"),
+                }
             }
-        }
+        })
+        .await
     }
 }
 
