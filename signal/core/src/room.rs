@@ -168,8 +168,7 @@ impl Room {
             effects.push(Effect::Close { session, code: CloseCode::Displaced });
         }
         let Join { session, peer, name, role, ice } = join;
-        let newcomer =
-            Member { session, peer, name, role, next_refresh: now.moment.plus(ICE_REFRESH_INTERVAL) };
+        let newcomer = Member { session, peer, name, role, next_refresh: now.moment };
         self.seq += 1;
         // Who is there hears of the newcomer before any signal from it can arrive, and never gives way to it.
         self.tell_all(

@@ -209,9 +209,12 @@ fn draining_asks_everybody_to_come_back_and_revokes_nothing() {
 #[test]
 fn ice_servers_are_renewed_on_request_but_not_in_a_hurry() {
     let mut test = TestRoom::with(&[(ALICE, "alice")]);
+    let effects = test.say(ALICE, ClientMessage::RefreshIce {});
+    assert!(matches!(&effects[..], [Effect::GrantIce { to: ALICE, .. }]), "{effects:?}");
+    test.now = test.now.plus(ICE_REFRESH_INTERVAL - Duration::from_millis(1));
     let hasty = test.say(ALICE, ClientMessage::RefreshIce {});
     check_refused(&hasty, ALICE, ErrorCode::RateLimited, "refresh-ice");
-    test.now = test.now.plus(ICE_REFRESH_INTERVAL);
+    test.now = test.now.plus(Duration::from_millis(1));
     let effects = test.say(ALICE, ClientMessage::RefreshIce {});
     assert!(matches!(&effects[..], [Effect::GrantIce { to: ALICE, .. }]), "{effects:?}");
 }
