@@ -242,6 +242,10 @@ impl Actor for Session {
 
 impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for Session {
     fn handle(&mut self, item: Result<AggregatedMessage, ProtocolError>, ctx: &mut Self::Context) {
+        if item.is_err() {
+            // The codec stays at the bytes that it could not read, and would fail on them for ever.
+            ctx.stop();
+        }
         if self.outbox.said_farewell() {
             return;
         }
