@@ -12,6 +12,7 @@ export type {
 export { browser, type Environment, type Socket } from "./environment.ts";
 export { CausewayError, type LocalErrorCode } from "./error.ts";
 export type { Undo } from "./events.ts";
+export { type JoinOptions, joinRoom } from "./join.ts";
 export type { LeaveReason, Peer, Politeness, RelayUsage, Role } from "./messages.ts";
 export type { Path, PathEnd } from "./path.ts";
 export type {
@@ -23,4 +24,4 @@ export type {
 	RoomFacts,
 } from "./rest.ts";
 export { type DescriptionSeal, fingerprintSeal } from "./seal.ts";
-export { type Closed, type JoinOptions, joinRoom, type Session, type SessionEvents } from "./session.ts";
+export type { Closed, Session, SessionEvents, SessionOptions } from "./session.ts";

@@ -192,6 +192,21 @@ export function parseServerMessage(value: unknown): ServerMessage | null {
 	return CHECKS[type](value) ? value : null;
 }
 
+/** A message as it travels. */
+export function encode(message: ClientMessage): string {
+	return JSON.stringify(message);
+}
+
+/** Reads what a WebSocket brought; null if it is no message that this client knows. */
+export function decode(data: unknown): ServerMessage | null {
+	if (typeof data !== "string") return null;
+	try {
+		return parseServerMessage(JSON.parse(data));
+	} catch {
+		return null;
+	}
+}
+
 /** The candidate of the browser's event as it travels; null for the marker of the end. */
 export function toCandidate(candidate: RTCIceCandidate): Candidate {
 	const { sdpMid, sdpMLineIndex, usernameFragment } = candidate;

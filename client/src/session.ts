@@ -1,30 +1,29 @@
 //! A stay in a room: the WebSocket, who else is there, the connections to them, and the relay's credentials.
 
-import { requestJoin, type Server, socketAddress } from "./api.ts";
+import { CLOSE_CODES } from "./codes.ts";
 import { Connection, type EndReason, type Signal, type TransportPolicy } from "./connection.ts";
-import { browser, type Environment, type Socket } from "./environment.ts";
+import { Credentials } from "./credentials.ts";
+import type { Environment, Socket } from "./environment.ts";
 import { CausewayError } from "./error.ts";
 import { Emitter, type Undo } from "./events.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import {
 	type ClientMessage,
+	decode,
+	encode,
 	type IceServer,
 	type LeaveReason,
 	type Peer,
-	PROTOCOL_VERSION,
-	parseServerMessage,
 	type RelayUsage,
 	type Role,
 	type ServerMessage,
-	SUBPROTOCOL,
 	type Welcome,
 } from "./messages.ts";
-import type { JoinRoom } from "./rest.ts";
 import { generationOf } from "./sdp.ts";
 import type { DescriptionSeal } from "./seal.ts";
 
-/** How to join: where, what proves that one may, and how to connect. */
-export interface JoinOptions extends Server, JoinRoom {
-	readonly room: string;
+/** How to connect to the peers of a room. */
+export interface SessionOptions {
 	/** Absent: `all`. */
 	readonly transportPolicy?: TransportPolicy;
 	/** If given, every description carries a proof and one without is refused. */
@@ -56,47 +55,6 @@ export interface SessionEvents {
 	closed: Closed;
 }
 
-// The server ends a connection after 45 s of silence; two of three pings may get lost before that.
-const PING_EVERY_MS = 15_000;
-const SILENCE_MS = 45_000;
-const WELCOME_MS = 15_000;
-const REFRESH_WAIT_MS = 5_000;
-// Credentials this fresh are not asked for again: several connections that break at once cause one request.
-const FRESH_MS = 5_000;
-
-/** Joins a room. Subscribe right after it resolves: messages that follow the welcome come in later tasks. @throws {CausewayError} */
-export async function joinRoom(options: JoinOptions): Promise<Session> {
-	const environment = options.environment ?? browser();
-	const { password, invite, hostToken, name } = options;
-	const joined = await requestJoin(options, options.room, {
-		...(password === undefined ? {} : { password }),
-		...(invite === undefined ? {} : { invite }),
-		...(hostToken === undefined ? {} : { hostToken }),
-		...(name === undefined ? {} : { name }),
-	});
-	return new Promise((resolve, reject) => {
-		const socket = environment.openSocket(socketAddress(options.server), SUBPROTOCOL);
-		let refusal = new CausewayError(
-			"join-refused",
-			"The server closed the connection; try again in a moment.",
-		);
-		const deadline = environment.after(WELCOME_MS, () => socket.close());
-		socket.onopen = () =>
-			socket.send(encode({ type: "hello", version: PROTOCOL_VERSION, token: joined.token }));
-		socket.onclose = () => {
-			deadline();
-			reject(refusal);
-		};
-		socket.onmessage = ({ data }) => {
-			const message = decode(data);
-			if (message?.type === "error") refusal = new CausewayError(message.code, message.message);
-			if (message?.type !== "welcome") return;
-			deadline();
-			resolve(new Session(socket, message, options, environment));
-		};
-	});
-}
-
 /** A stay in a room. */
 export class Session {
 	readonly room: string;
@@ -112,19 +70,14 @@ export class Session {
 	readonly #peers = new Map<string, Peer>();
 	readonly #connections = new Map<string, Connection>();
 	readonly #undo: Undo[] = [];
-	#iceServers: readonly IceServer[];
-	#iceReceivedAt: number;
+	readonly #credentials: Credentials;
+	readonly #heartbeat: Heartbeat;
 	#transportPolicy: TransportPolicy;
-	#refreshing: { readonly done: Promise<void>; finish(): void } | null = null;
-	#refreshTimer: Undo = () => {};
-	#pingTimer: Undo = () => {};
-	#heardAt: number;
-	#nonce = 0;
 	#farewell: Closed | null = null;
 	#closed: Closed | null = null;
 
 	/** Use `joinRoom`. */
-	constructor(socket: Socket, welcome: Welcome, options: JoinOptions, environment: Environment) {
+	constructor(socket: Socket, welcome: Welcome, options: SessionOptions, environment: Environment) {
 		this.room = welcome.room;
 		this.peer = welcome.peer;
 		this.role = welcome.role;
@@ -133,15 +86,21 @@ export class Session {
 		this.#environment = environment;
 		this.#seal = options.seal ?? null;
 		this.#transportPolicy = options.transportPolicy ?? "all";
-		this.#iceServers = welcome.iceServers;
-		this.#iceReceivedAt = environment.now();
-		this.#heardAt = environment.now();
 		for (const peer of welcome.peers) this.#peers.set(peer.id, peer);
 		socket.onmessage = ({ data }) => this.#onMessage(decode(data));
 		socket.onclose = ({ code, reason }) => this.#onClose(code, reason);
 		this.#undo.push(environment.onNetworkChange(() => this.#restartAll()));
-		this.#scheduleRefresh(welcome.iceExpiresAt);
-		this.#schedulePing();
+		this.#credentials = new Credentials({
+			environment,
+			ask: () => this.#send({ type: "refresh-ice" }),
+			renewed: () => void this.#renewAllocations(),
+		});
+		this.#credentials.accept(welcome.iceServers, welcome.iceExpiresAt);
+		this.#heartbeat = new Heartbeat(
+			environment,
+			(nonce) => this.#send({ type: "ping", nonce }),
+			() => this.#onSilence(),
+		);
 	}
 
 	/** The other peers of the room. */
@@ -202,7 +161,7 @@ export class Session {
 			environment: this.#environment,
 			seal: this.#seal,
 			configuration: () => this.#configuration(),
-			refreshIce: () => this.#refreshIce(),
+			refreshIce: () => this.#credentials.refresh(),
 			send: (message) => this.#send(message),
 			ended: () => {
 				if (this.#connections.get(peer) === connection) this.#connections.delete(peer);
@@ -236,13 +195,13 @@ export class Session {
 	leave(): void {
 		this.#send({ type: "leave" });
 		for (const connection of [...this.#connections.values()]) connection.close();
-		this.#farewell ??= { code: 1000, reason: "left", reconnect: false };
-		this.#socket.close(1000, "left");
+		this.#farewell ??= { code: CLOSE_CODES.left, reason: "left", reconnect: false };
+		this.#socket.close(CLOSE_CODES.left, "left");
 	}
 
 	#configuration(): RTCConfiguration {
 		return {
-			iceServers: this.#iceServers.map(({ urls, ...rest }) => ({ urls: [...urls], ...rest })),
+			iceServers: this.#credentials.servers,
 			iceTransportPolicy: this.#transportPolicy,
 			bundlePolicy: "max-bundle",
 		};
@@ -253,7 +212,7 @@ export class Session {
 	}
 
 	#onMessage(message: ServerMessage | null): void {
-		this.#heardAt = this.#environment.now();
+		this.#heartbeat.heard();
 		// A type that this client does not know is a newer server's; it is for others to understand.
 		if (message === null) return;
 		switch (message.type) {
@@ -309,43 +268,8 @@ export class Session {
 	}
 
 	#onIceServers(servers: readonly IceServer[], expiresAt: number): void {
-		this.#iceServers = servers;
-		this.#iceReceivedAt = this.#environment.now();
-		this.#scheduleRefresh(expiresAt);
+		this.#credentials.accept(servers, expiresAt);
 		for (const connection of this.#connections.values()) connection.applyConfiguration();
-		this.#refreshing?.finish();
-	}
-
-	#refreshIce(): Promise<void> {
-		if (this.#refreshing !== null) return this.#refreshing.done;
-		if (this.#closed !== null || this.#environment.now() - this.#iceReceivedAt < FRESH_MS) {
-			return Promise.resolve();
-		}
-		let resolve = () => {};
-		const done = new Promise<void>((settle) => {
-			resolve = settle;
-		});
-		const timer = this.#environment.after(REFRESH_WAIT_MS, () => this.#refreshing?.finish());
-		this.#refreshing = {
-			done,
-			finish: () => {
-				timer();
-				this.#refreshing = null;
-				resolve();
-			},
-		};
-		this.#send({ type: "refresh-ice" });
-		return done;
-	}
-
-	/** Credentials are renewed when a tenth of their life is left, spread by chance so that a room does not ask at once. */
-	#scheduleRefresh(expiresAt: number): void {
-		this.#refreshTimer();
-		const life = Math.max(0, expiresAt * 1000 - this.#environment.now());
-		const early = life * (0.1 + 0.1 * this.#environment.random());
-		this.#refreshTimer = this.#environment.after(Math.max(FRESH_MS, life - early), () => {
-			void this.#refreshIce().then(() => this.#renewAllocations());
-		});
 	}
 
 	/** An allocation ends with the credential that made it, so relayed connections get a new one in time. */
@@ -359,18 +283,12 @@ export class Session {
 		for (const connection of this.#connections.values()) void connection.restart();
 	}
 
-	#schedulePing(): void {
-		this.#pingTimer = this.#environment.after(PING_EVERY_MS, () => {
-			if (this.#environment.now() - this.#heardAt > SILENCE_MS) {
-				this.#farewell = { code: 4408, reason: "timed-out", reconnect: true };
-				this.#socket.close();
-				// A dead network does not complete the closing handshake for minutes.
-				return this.#onClose(4408, "timed-out");
-			}
-			this.#nonce = (this.#nonce + 1) % 2 ** 32;
-			this.#send({ type: "ping", nonce: this.#nonce });
-			this.#schedulePing();
-		});
+	#onSilence(): void {
+		const { "timed-out": code } = CLOSE_CODES;
+		this.#farewell = { code, reason: "timed-out", reconnect: true };
+		this.#socket.close();
+		// A dead network does not complete the closing handshake for minutes.
+		this.#onClose(code, "timed-out");
 	}
 
 	#onClose(code: number, reason: string): void {
@@ -378,23 +296,9 @@ export class Session {
 		// RFC 6455 §7.1.5: 1006 is a connection that broke without a close frame.
 		const broke = code === 1006 || code === 1001;
 		this.#closed = this.#farewell ?? { code, reason: reason || "connection-lost", reconnect: broke };
-		this.#refreshTimer();
-		this.#pingTimer();
-		this.#refreshing?.finish();
+		this.#heartbeat.stop();
+		this.#credentials.end();
 		for (const undo of this.#undo) undo();
 		this.#events.emit("closed", this.#closed);
-	}
-}
-
-function encode(message: ClientMessage): string {
-	return JSON.stringify(message);
-}
-
-function decode(data: unknown): ServerMessage | null {
-	if (typeof data !== "string") return null;
-	try {
-		return parseServerMessage(JSON.parse(data));
-	} catch {
-		return null;
 	}
 }

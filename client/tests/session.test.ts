@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { CausewayError } from "../src/error.ts";
-import { type Closed, type JoinOptions, joinRoom } from "../src/session.ts";
+import { type JoinOptions, joinRoom } from "../src/join.ts";
+import type { Closed } from "../src/session.ts";
 import { settle } from "./support/clock.ts";
 import { FakeEnvironment } from "./support/environment.ts";
 

@@ -8,8 +8,9 @@ export interface Proof {
 	readonly local: string | null;
 	readonly remote: string | null;
 	readonly relayUrl: string | null;
-	/** The relay's own count for this page's peer. */
-	readonly relayBytes: number;
+	/** The relay's own count of what this page's peer sent through it, and received. */
+	readonly relayedSent: number;
+	readonly relayedReceived: number;
 }
 
 /** What a sender sets before the link is made. */
@@ -53,11 +54,13 @@ export async function shownRoot(page: Page): Promise<string | null> {
 /** What the page shows about the path. */
 export async function proofOf(page: Page): Promise<Proof> {
 	const url = page.getByTestId("relay-url");
+	const counted = page.getByTestId("relay-bytes");
 	return {
 		kind: await page.getByTestId("path").getAttribute("data-kind"),
 		local: await page.getByTestId("local-end").getAttribute("data-type"),
 		remote: await page.getByTestId("remote-end").getAttribute("data-type"),
 		relayUrl: (await url.count()) > 0 ? await url.textContent() : null,
-		relayBytes: Number(await page.getByTestId("relay-bytes").getAttribute("data-bytes")),
+		relayedSent: Number(await counted.getAttribute("data-sent")),
+		relayedReceived: Number(await counted.getAttribute("data-received")),
 	};
 }

@@ -2,16 +2,17 @@
 
 import type { Path, PathEnd } from "@causeway/client";
 import { formatBytes } from "../model/format.ts";
+import type { RelayedBytes } from "../model/stay.ts";
 
 interface PathViewProps {
 	readonly path: Path;
 	/** What the relay itself counted for this browser. */
-	readonly relayedBytes: number;
+	readonly relayed: RelayedBytes;
 	readonly restoring: boolean;
 }
 
 /** Direct or relayed, and how one knows. */
-export function PathView({ path, relayedBytes, restoring }: PathViewProps) {
+export function PathView({ path, relayed: counted, restoring }: PathViewProps) {
 	const relayed = path.kind === "relayed";
 	return (
 		<section class="path" aria-label="Path" data-testid="path" data-kind={path.kind}>
@@ -58,8 +59,8 @@ export function PathView({ path, relayedBytes, restoring }: PathViewProps) {
 						{formatBytes(path.sentBytes)} sent, {formatBytes(path.receivedBytes)} received
 					</dd>
 					<dt>For this browser, by the relay’s own count</dt>
-					<dd data-testid="relay-bytes" data-bytes={relayedBytes}>
-						{formatBytes(relayedBytes)}
+					<dd data-testid="relay-bytes" data-sent={counted.sent} data-received={counted.received}>
+						{formatBytes(counted.sent)} sent, {formatBytes(counted.received)} received
 					</dd>
 				</dl>
 			</details>

@@ -40,7 +40,7 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 				<>
 					<section class="hero">
 						<h1>Somebody sends you files</h1>
-						<p>They come straight from the other browser. Accept only what you expect.</p>
+						<p>They come from the other person’s browser. Accept only what you expect.</p>
 					</section>
 					<Notice closed={stage.stay.closed.value} />
 					<TransferCard transfer={stage.transfer} stay={stage.stay} />

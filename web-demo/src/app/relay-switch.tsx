@@ -26,7 +26,8 @@ export function RelaySwitch({ policy, onSwitch }: RelaySwitchProps) {
 			<span class="switch-text">
 				<span class="switch-title">Only through the relay</span>
 				<span class="hint" id={hint}>
-					The other person does not learn your address. May be switched while files are on their way.
+					For when direct ways are blocked, or the other person shall not learn your address. May be switched
+					while files are on their way.
 				</span>
 			</span>
 		</label>

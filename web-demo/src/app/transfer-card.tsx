@@ -27,7 +27,7 @@ export function TransferCard({ transfer, stay }: TransferCardProps) {
 		<article class="card transfer" data-testid="transfer" data-state={ended === null ? state.kind : "failed"}>
 			{ended === null ? <Body transfer={transfer} state={state} /> : <Problem sentence={ended} />}
 			{path !== null && (began || isFinal(state)) && (
-				<PathView path={path} relayedBytes={stay.relayedBytes()} restoring={link.kind === "interrupted"} />
+				<PathView path={path} relayed={stay.relayed()} restoring={link.kind === "interrupted"} />
 			)}
 			<Announcer text={announcement(state)} />
 		</article>

@@ -4,6 +4,12 @@ import type { Closed, Connection, RelayUsage, Session, TransportPolicy } from "@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { isPolicyNote, policyNote } from "./policy.ts";
 
+/** What went through the relay for one peer, in bytes. */
+export interface RelayedBytes {
+	readonly sent: number;
+	readonly received: number;
+}
+
 /** A stay in a room. */
 export class Stay {
 	readonly session: Session;
@@ -38,13 +44,15 @@ export class Stay {
 		return this.#closed;
 	}
 
-	/** Bytes that the relay itself counted for this page's peer, both directions, on all nodes. */
-	relayedBytes(): number {
-		let bytes = 0;
+	/** What the relay itself counted for this page's peer, on all nodes. */
+	relayed(): RelayedBytes {
+		let [sent, received] = [0, 0];
 		for (const usage of this.#usage.value.values()) {
-			if (usage.peer === this.session.peer) bytes += usage.sentBytes + usage.receivedBytes;
+			if (usage.peer !== this.session.peer) continue;
+			sent += usage.sentBytes;
+			received += usage.receivedBytes;
 		}
-		return bytes;
+		return { sent, received };
 	}
 
 	/**

@@ -1,13 +1,10 @@
 //! The receiving end of a transfer: grants credit, checks every block, writes it, and says what is on disk.
 
-import { MAX_BLOCK_LENGTH } from "./blocks.ts";
 import { type Bytes, equal, toHex } from "./bytes.ts";
 import type { Clock } from "./clock.ts";
 import {
 	type Cancel,
-	type FileEntry,
 	fromPayload,
-	type Hello,
 	isCancel,
 	isHello,
 	isManifestPage,
@@ -16,6 +13,7 @@ import {
 } from "./control.ts";
 import { decodeFrame, type Frame, type FrameToWrite } from "./frame.ts";
 import { Inbound } from "./inbound.ts";
+import { IncomingList } from "./incoming-list.ts";
 import type { Lane } from "./lane.ts";
 import { ControlOutbox } from "./outbox.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -33,9 +31,6 @@ export interface ReceiverParts {
 	onAdopted?(): void;
 }
 
-// Bounds on what a stranger's list may cost.
-const MOST_FILES = 100_000;
-const MOST_NAME_LENGTH = 4_096;
 // A block that comes damaged this often will not come whole.
 const MOST_REFUSALS = 5;
 const TELEMETRY_MS = 1_000;
@@ -46,20 +41,17 @@ interface Way {
 	readonly control: ControlOutbox;
 }
 
-type SenderHello = Extract<Hello, { role: "sender" }>;
-
 /** Receives files over a lane. */
 export class Receiver {
 	readonly #parts: ReceiverParts;
 	#way: Way;
 	#window = new Window();
-	readonly #files: FileEntry[] = [];
+	readonly #list = new IncomingList();
 	readonly #inbound = new Map<number, Inbound>();
 	/** The sender's root of a file whose blocks are not all here. */
 	readonly #promised = new Map<number, Bytes>();
 	readonly #roots: (Bytes | undefined)[] = [];
 	#state: TransferState = { kind: "opening" };
-	#hello: SenderHello | null = null;
 	/** A lane that was given and on which the sender has said nothing yet. */
 	#nextWay: Way | null = null;
 	#storage: Storage | null = null;
@@ -97,7 +89,7 @@ export class Receiver {
 		if (this.#state.kind !== "offered") return;
 		this.#storage = storage;
 		this.#startedAt = this.#parts.clock.now();
-		this.#meter = new ProgressMeter(this.#state.totalBytes, this.#files.length, this.#parts.clock, () =>
+		this.#meter = new ProgressMeter(this.#state.totalBytes, this.#list.files.length, this.#parts.clock, () =>
 			this.#report(),
 		);
 		this.#meter.start();
@@ -144,6 +136,8 @@ export class Receiver {
 	#onFrame(way: Way, bytes: Bytes, pipe: "control" | "data"): void {
 		// One that is done still answers a sender whose last news got lost with a lane.
 		if (isFinal(this.#state) && this.#state.kind !== "done") return;
+		// A lane that was left may still bring what it held.
+		if (way !== this.#way && way !== this.#nextWay) return;
 		const frame = decodeFrame(bytes);
 		if (frame === null || (frame.type === "data") !== (pipe === "data")) return this.#fail("protocol");
 		if (frame.type === "hello") return this.#onHello(way, frame);
@@ -175,24 +169,18 @@ export class Receiver {
 
 	#onHello(way: Way, frame: Frame): void {
 		const hello = fromPayload(frame.payload, isHello);
-		const first = this.#hello === null;
 		if (hello?.role !== "sender" || frame.epoch <= this.#way.epoch || way.epoch !== 0) {
 			return this.#fail("protocol");
 		}
-		const { files, blockLength, totalBytes } = hello;
-		if (files === 0 || files > MOST_FILES || blockLength === 0 || blockLength > MAX_BLOCK_LENGTH) {
-			return this.#fail("protocol");
-		}
-		const known = this.#hello ?? hello;
-		// The transfer is the same over every lane.
-		if (known.files !== files || known.blockLength !== blockLength || known.totalBytes !== totalBytes) {
-			return this.#fail("protocol");
-		}
-		this.#hello = hello;
+		if (!this.#list.announce(hello)) return this.#fail("protocol");
+		const first = way === this.#way;
 		way.epoch = frame.epoch;
 		this.#way = way;
 		this.#nextWay = null;
-		this.#say({ type: "hello", payload: toPayload({ role: "receiver", filesKnown: this.#files.length }) });
+		this.#say({
+			type: "hello",
+			payload: toPayload({ role: "receiver", filesKnown: this.#list.files.length }),
+		});
 		if (first) return;
 		// What is being written goes on; the rest of what the old lane brought comes again.
 		this.#window = new Window();
@@ -204,15 +192,10 @@ export class Receiver {
 
 	#onManifestPage(frame: Frame): void {
 		const page = fromPayload(frame.payload, isManifestPage);
-		const hello = this.#hello;
-		if (hello === null || page === null || page.first !== this.#files.length) return this.#fail("protocol");
-		if (page.first + page.files.length > hello.files) return this.#fail("protocol");
-		if (page.files.some(({ name }) => name.length > MOST_NAME_LENGTH)) return this.#fail("protocol");
-		this.#files.push(...page.files);
-		if (this.#files.length < hello.files) return;
-		const totalBytes = this.#files.reduce((sum, { size }) => sum + size, 0);
-		if (totalBytes !== hello.totalBytes) return this.#fail("protocol");
-		this.#become({ kind: "offered", files: this.#files, totalBytes });
+		if (page === null || !this.#list.add(page)) return this.#fail("protocol");
+		const { complete, files, totalBytes } = this.#list;
+		if (!complete) return;
+		this.#become({ kind: "offered", files, totalBytes });
 	}
 
 	#onData({ file, block, offset, payload }: Frame): void {
@@ -240,8 +223,7 @@ export class Receiver {
 	#checkMemory(): void {
 		let open = 0;
 		for (const inbound of this.#inbound.values()) open += inbound.open;
-		const blockLength = this.#hello?.blockLength ?? MAX_BLOCK_LENGTH;
-		if (open > Math.ceil(this.#window.width / blockLength) + 2) this.#fail("protocol");
+		if (open > Math.ceil(this.#window.width / this.#list.blockLength) + 2) this.#fail("protocol");
 	}
 
 	#onBlockHash({ file, block, payload }: Frame): void {
@@ -271,14 +253,14 @@ export class Receiver {
 	#file(file: number): Inbound | null {
 		const known = this.#inbound.get(file);
 		if (known !== undefined) return known;
-		const entry = this.#files[file];
-		const { hello, storage } = { hello: this.#hello, storage: this.#storage };
-		if (entry === undefined || hello === null || storage === null) return null;
+		const entry = this.#list.files[file];
+		const storage = this.#storage;
+		if (entry === undefined || storage === null) return null;
 		if (this.#roots[file] !== undefined) return null;
 		const sink = storage.open(file, entry);
 		// Whoever awaits it hears of a failure too; this is the one who hears it if nobody awaits.
 		sink.catch((error) => this.#onSinkFailure(error));
-		const inbound = new Inbound(entry, hello.blockLength, sink);
+		const inbound = new Inbound(entry, this.#list.blockLength, sink);
 		this.#inbound.set(file, inbound);
 		return inbound;
 	}
@@ -333,7 +315,7 @@ export class Receiver {
 		this.#say({ type: "done", file, payload: promised });
 		this.#done += 1;
 		this.#meter.fileDone();
-		if (this.#done < this.#files.length) return;
+		if (this.#done < this.#list.files.length) return;
 		const root = toHex(await transferRoot(this.#roots.filter((known) => known !== undefined)));
 		const milliseconds = this.#parts.clock.now() - this.#startedAt;
 		this.#end({ kind: "done", root, totalBytes: this.#meter.totalBytes, milliseconds });

@@ -1,7 +1,7 @@
 //! The sending end of a transfer: reads blocks, hashes them, and sends as much as the receiver granted.
 
 import { blockCount, blockLengthFor, lengthOfBlock } from "./blocks.ts";
-import { type Bytes, equal, sha256, toHex } from "./bytes.ts";
+import { type Bytes, equal, toHex } from "./bytes.ts";
 import type { Clock } from "./clock.ts";
 import {
 	type Cancel,
@@ -19,6 +19,7 @@ import { decodeFrame, encodeFrame, type Frame, type FrameToWrite, MAX_PAYLOAD_LE
 import type { Lane } from "./lane.ts";
 import { ControlOutbox } from "./outbox.ts";
 import { ProgressMeter } from "./progress.ts";
+import { BlockReader, type Place, type ReadBlock } from "./reader.ts";
 import { type Failure, isFinal, type TransferState } from "./state.ts";
 import type { Source } from "./storage.ts";
 import { transferRoot, treeRoot } from "./tree.ts";
@@ -35,25 +36,12 @@ export interface SenderParts {
 	readonly blockLength?: number;
 }
 
-interface Place {
-	readonly file: number;
-	readonly block: number;
-}
-
-interface ReadBlock extends Place {
-	readonly bytes: Bytes;
-	offset: number;
-}
-
 /** The hashes of a file, as they become known. */
 interface Outbound {
 	readonly leaves: (Bytes | undefined)[];
 	missing: number;
 	root: Bytes | null;
 }
-
-// Blocks read before they are wanted: one is sent while the next is read, and one more evens out the disk.
-const READ_AHEAD = 2;
 
 /** A lane and the attempt that it stands for. */
 interface Way {
@@ -68,11 +56,7 @@ export class Sender {
 	readonly #parts: SenderParts;
 	readonly #blockLength: number;
 	readonly #meter: ProgressMeter;
-	readonly #places: Iterator<Place>;
-	/** Blocks that were begun and are not on the receiver's disk. */
-	readonly #unsettled = new Map<string, Place>();
-	#again: Place[] = [];
-	#ready: ReadBlock[] = [];
+	readonly #reader: BlockReader;
 	readonly #outbound = new Map<number, Outbound>();
 	readonly #roots: Bytes[] = [];
 	#state: TransferState = { kind: "opening" };
@@ -80,7 +64,6 @@ export class Sender {
 	/** A lane that was given and has not answered yet. */
 	#nextWay: Way | null = null;
 	#pages: Iterator<ManifestPage> = manifestPages([], 0);
-	#reading = 0;
 	#current: ReadBlock | null = null;
 	#granted = 0;
 	#sent = 0;
@@ -95,7 +78,14 @@ export class Sender {
 		const totalBytes = entries.reduce((sum, entry) => sum + entry.size, 0);
 		this.#blockLength = parts.blockLength ?? blockLengthFor(totalBytes);
 		this.#meter = new ProgressMeter(totalBytes, entries.length, parts.clock, () => this.#report());
-		this.#places = this.#everyPlace();
+		this.#reader = new BlockReader({
+			sources: parts.sources,
+			blockLength: this.#blockLength,
+			onReady: () => this.#pump(),
+			onHash: (place, hash) => this.#announce(place, hash),
+			onFile: (file, blocks) => this.#begin(file, blocks),
+			onFailure: () => this.#fail("source-changed"),
+		});
 		this.#way = this.#open(parts.lane, 1);
 	}
 
@@ -168,6 +158,8 @@ export class Sender {
 
 	#onFrame(way: Way, bytes: Bytes): void {
 		if (isFinal(this.#state)) return;
+		// A lane that was left may still bring what it held.
+		if (way !== this.#way && way !== this.#nextWay) return;
 		const frame = decodeFrame(bytes);
 		if (frame === null) return this.#fail("protocol");
 		if (frame.epoch !== way.epoch) return;
@@ -221,8 +213,7 @@ export class Sender {
 		this.#granted = 0;
 		this.#sent = 0;
 		this.#current = null;
-		this.#ready = [];
-		this.#again = [...this.#unsettled.values()];
+		this.#reader.restart();
 		for (const [file, { root }] of this.#outbound) {
 			if (root !== null) this.#say({ type: "complete", file, payload: root });
 		}
@@ -242,7 +233,7 @@ export class Sender {
 
 	#onAck({ file, block }: Frame): void {
 		// A block that was sent twice is told twice and counts once.
-		if (!this.#unsettled.delete(keyOf(file, block))) return;
+		if (!this.#reader.settle({ file, block })) return;
 		const size = this.#parts.sources[file]?.entry.size ?? 0;
 		this.#meter.durable(lengthOfBlock(size, this.#blockLength, block));
 	}
@@ -250,7 +241,7 @@ export class Sender {
 	#onNeed({ file, block }: Frame): void {
 		const size = this.#parts.sources[file]?.entry.size ?? 0;
 		if (block >= blockCount(size, this.#blockLength)) return this.#fail("protocol");
-		this.#again.push({ file, block });
+		this.#reader.repeat({ file, block });
 		this.#pump();
 	}
 
@@ -277,20 +268,15 @@ export class Sender {
 		this.#end({ kind: "failed", failure: reason, at: "other-side" });
 	}
 
-	*#everyPlace(): Generator<Place> {
-		for (const [file, { entry }] of this.#parts.sources.entries()) {
-			const blocks = blockCount(entry.size, this.#blockLength);
-			this.#outbound.set(file, { leaves: new Array(blocks), missing: blocks, root: null });
-			if (blocks === 0) void this.#complete(file);
-			for (let block = 0; block < blocks; block++) yield { file, block };
-		}
+	#begin(file: number, blocks: number): void {
+		this.#outbound.set(file, { leaves: new Array(blocks), missing: blocks, root: null });
+		if (blocks === 0) void this.#complete(file);
 	}
 
 	/** Sends while there is credit and room; called whenever one of them or a block comes. */
 	#pump(): void {
 		while (this.#state.kind === "moving") {
-			this.#current ??= this.#ready.shift() ?? null;
-			this.#readAhead();
+			this.#current ??= this.#reader.take();
 			const block = this.#current;
 			if (block === null) return;
 			const length = Math.min(MAX_PAYLOAD_LENGTH, block.bytes.length - block.offset);
@@ -313,43 +299,7 @@ export class Sender {
 		}
 	}
 
-	#readAhead(): void {
-		while (this.#ready.length + this.#reading < READ_AHEAD) {
-			const place = this.#again.shift() ?? this.#nextPlace();
-			if (place === null) return;
-			this.#reading += 1;
-			void this.#read(place);
-		}
-	}
-
-	#nextPlace(): Place | null {
-		const next = this.#places.next();
-		if (next.done === true) return null;
-		this.#unsettled.set(keyOf(next.value.file, next.value.block), next.value);
-		return next.value;
-	}
-
-	async #read({ file, block }: Place): Promise<void> {
-		const { epoch } = this.#way;
-		try {
-			const source = this.#parts.sources[file];
-			if (source === undefined) return;
-			const length = lengthOfBlock(source.entry.size, this.#blockLength, block);
-			const bytes = await source.read(block * this.#blockLength, length);
-			if (isFinal(this.#state)) return;
-			if (bytes.length !== length) return this.#fail("source-changed");
-			this.#reading -= 1;
-			// Read for an earlier lane: it is on the list of what goes again.
-			if (epoch !== this.#way.epoch) return this.#pump();
-			this.#ready.push({ file, block, bytes, offset: 0 });
-			this.#pump();
-			await this.#announce(file, block, await sha256(bytes));
-		} catch {
-			this.#fail("source-changed");
-		}
-	}
-
-	async #announce(file: number, block: number, hash: Bytes): Promise<void> {
+	#announce({ file, block }: Place, hash: Bytes): void {
 		const outbound = this.#outbound.get(file);
 		if (isFinal(this.#state) || outbound === undefined) return;
 		const known = outbound.leaves[block];
@@ -359,7 +309,7 @@ export class Sender {
 		if (known !== undefined) return;
 		outbound.leaves[block] = hash;
 		outbound.missing -= 1;
-		if (outbound.missing === 0) await this.#complete(file);
+		if (outbound.missing === 0) void this.#complete(file);
 	}
 
 	async #complete(file: number): Promise<void> {
@@ -382,10 +332,8 @@ export class Sender {
 	#end(state: TransferState): void {
 		if (isFinal(this.#state)) return;
 		this.#meter.stop();
-		this.#ready = [];
-		this.#again = [];
+		this.#reader.stop();
 		this.#current = null;
-		this.#unsettled.clear();
 		this.#outbound.clear();
 		this.#become(state);
 	}
@@ -394,8 +342,4 @@ export class Sender {
 		this.#state = state;
 		this.#parts.onState(state);
 	}
-}
-
-function keyOf(file: number, block: number): string {
-	return `${file}:${block}`;
 }
