@@ -7,21 +7,23 @@ import { expect, test } from "vitest";
 
 const CLIENT = join(import.meta.dirname, "..");
 
-/** What examples after the first lean on. */
-const PREAMBLE = 'import type { Session } from "@causeway/client";\ndeclare const session: Session;\n';
+/** What each example leans on. */
+const PREAMBLES = [
+	"",
+	'import type { Session } from "@causeway/client";\ndeclare const session: Session;\n',
+	"declare const server: string;\ndeclare const room: string;\n",
+];
 
 test("every example compiles", () => {
 	const readme = readFileSync(join(CLIENT, "README.md"), "utf8");
 	const examples = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
-	expect(examples.length).toBe(3);
+	expect(examples.length).toBe(PREAMBLES.length);
 	expect(examples[0]?.split("\n").length).toBeLessThanOrEqual(15);
 	// Inside the package, so that its own name resolves.
 	const folder = mkdtempSync(join(CLIENT, "tests", "readme-"));
 	try {
 		for (const [index, example] of examples.entries()) {
-			const body =
-				example.includes("session =") || !example.includes("session") ? example : PREAMBLE + example;
-			writeFileSync(join(folder, `example-${index}.ts`), `${body}\nexport {};\n`);
+			writeFileSync(join(folder, `example-${index}.ts`), `${PREAMBLES[index]}${example}\nexport {};\n`);
 		}
 		writeFileSync(
 			join(folder, "tsconfig.json"),

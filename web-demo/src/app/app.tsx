@@ -1,6 +1,7 @@
 //! The frame around both pages.
 
 import type { ComponentChildren } from "preact";
+import { Heading } from "./heading.tsx";
 import { ReceivePage } from "./receive-page.tsx";
 import { SendPage } from "./send-page.tsx";
 
@@ -44,7 +45,7 @@ function Frame({ children }: { readonly children: ComponentChildren }) {
 function Insecure() {
 	return (
 		<section class="hero">
-			<h1>This page needs https</h1>
+			<Heading>This page needs https</Heading>
 			<p class="problem" role="alert">
 				Browsers allow hashing and saving of files only on secure pages; open this address with https, or on
 				localhost.

@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ReceiveModel } from "../model/receive.ts";
+import { Heading } from "./heading.tsx";
 import { Notice } from "./notice.tsx";
 import { RelaySwitch } from "./relay-switch.tsx";
 import { TransferCard } from "./transfer-card.tsx";
@@ -22,7 +23,7 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 		case "problem":
 			return (
 				<section class="hero">
-					<h1>This link does not work</h1>
+					<Heading>This link does not work</Heading>
 					<p class="problem" role="alert" data-testid="problem">
 						{stage.sentence}
 					</p>
@@ -39,7 +40,7 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 			return (
 				<>
 					<section class="hero">
-						<h1>Somebody sends you files</h1>
+						<Heading>Somebody sends you files</Heading>
 						<p>They come from the other person’s browser. Accept only what you expect.</p>
 					</section>
 					<Notice closed={stage.stay.closed.value} />
@@ -58,7 +59,7 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 function Waiting({ title, text }: { readonly title: string; readonly text: string }) {
 	return (
 		<section class="hero">
-			<h1>{title}</h1>
+			<Heading>{title}</Heading>
 			<p class="waiting" role="status">
 				<span class="pulse" aria-hidden="true" />
 				{text}
@@ -79,7 +80,7 @@ function Password({
 	return (
 		<>
 			<section class="hero">
-				<h1>This link has a password</h1>
+				<Heading>This link has a password</Heading>
 				<p>The person who sent it can tell you.</p>
 			</section>
 			<form

@@ -5,6 +5,7 @@ import { formatBytes } from "../model/format.ts";
 import { SendModel, type SendStage } from "../model/send.ts";
 import type { Stay } from "../model/stay.ts";
 import { FileDrop } from "./file-drop.tsx";
+import { Heading } from "./heading.tsx";
 import { Notice } from "./notice.tsx";
 import { RelaySwitch } from "./relay-switch.tsx";
 import { ShareLink } from "./share-link.tsx";
@@ -34,7 +35,7 @@ function Choosing({
 	return (
 		<>
 			<section class="hero">
-				<h1>Send files of any size</h1>
+				<Heading>Send files of any size</Heading>
 				<p>Straight from this browser to another. Nothing is uploaded, nothing is kept on the way.</p>
 			</section>
 			<form
@@ -98,7 +99,7 @@ function Sharing({
 	return (
 		<>
 			<section class="hero">
-				<h1>Your link is ready</h1>
+				<Heading>Your link is ready</Heading>
 				<p>Whoever opens it is offered the files. Keep this page open until they have arrived.</p>
 			</section>
 			<ShareLink link={link} hasPassword={model.password.value !== ""} />

@@ -16,13 +16,12 @@ export function formatBytes(bytes: number): string {
 /** A duration in words, rounded so that it stays calm. */
 export function formatDuration(seconds: number): string {
 	if (seconds < 1.5) return "1 second";
-	if (seconds < 60) return `${Math.round(seconds)} seconds`;
+	if (seconds < 59.5) return `${Math.round(seconds)} seconds`;
 	const minutes = seconds / 60;
 	if (minutes < 1.5) return "1 minute";
-	if (minutes < 60) return `${Math.round(minutes)} minutes`;
-	const hours = Math.floor(minutes / 60);
-	const rest = Math.round(minutes % 60);
-	return `${hours} h ${rest} min`;
+	if (minutes < 59.5) return `${Math.round(minutes)} minutes`;
+	const whole = Math.round(minutes);
+	return `${Math.floor(whole / 60)} h ${whole % 60} min`;
 }
 
 /** A share in whole percent; 100 only when nothing is left. */

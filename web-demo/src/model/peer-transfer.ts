@@ -42,6 +42,12 @@ export class PeerTransfer {
 		giveLane(connection.pc, this.#worker, (lane) => ({ ...task, lane }));
 		const timer = setInterval(() => void this.#observePath(), PATH_EVERY_MS);
 		this.#undo.push(() => clearInterval(timer));
+		const onLeave = (event: BeforeUnloadEvent) => {
+			// The browser asks the person: leaving ends what is on its way.
+			if (this.#state.value.kind === "moving") event.preventDefault();
+		};
+		addEventListener("beforeunload", onLeave);
+		this.#undo.push(() => removeEventListener("beforeunload", onLeave));
 	}
 
 	/** How the transfer stands. */

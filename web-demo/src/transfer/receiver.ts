@@ -176,7 +176,8 @@ export class Receiver {
 		const first = way === this.#way;
 		way.epoch = frame.epoch;
 		this.#way = way;
-		this.#nextWay = null;
+		// The first lane's hello may come when another is there already, whose turn is next.
+		if (!first) this.#nextWay = null;
 		this.#say({
 			type: "hello",
 			payload: toPayload({ role: "receiver", filesKnown: this.#list.files.length }),
