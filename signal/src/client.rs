@@ -47,6 +47,12 @@ pub(crate) fn authority(request: &HttpRequest) -> Option<&str> {
         .filter(|host| is_authority(host))
 }
 
+/// The name by which clients reach us: as the operator says, else as this client does.
+pub(crate) fn public_authority<'a>(request: &'a HttpRequest, public_url: Option<&'a str>) -> &'a str {
+    let told = public_url.and_then(|url| url.split_once("://")).map(|(_, authority)| authority);
+    told.or_else(|| authority(request)).unwrap_or("localhost")
+}
+
 /// Whether the client speaks TLS, to a trusted proxy or to us.
 pub(crate) fn is_secure(request: &HttpRequest, trusted: &[Network]) -> bool {
     let proxied =

@@ -16,8 +16,8 @@ pub struct SignalSettings {
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses or networks.
     pub trusted_proxies: Vec<Network>,
-    /// The ICE servers that peers are told: `stun:`, `stuns:`, `turn:` and `turns:` URLs. Empty: this host, as
-    /// the browser asked for it, with the relay's port.
+    /// The ICE servers that peers are told: `stun:`, `stuns:`, `turn:` and `turns:` URLs. Empty: the relay's port
+    /// on the host of `public_url`, or on the host as the browser named it.
     pub ice_urls: Vec<String>,
     /// Rooms at a time.
     pub max_rooms: usize,

@@ -7,7 +7,8 @@ mod common;
 use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage};
 use causeway_protocol::rest::{CreateRoom, RoomFacts};
 use causeway_protocol::token::{RoomRole, TurnVerifier};
-use common::{serve, small};
+use causeway_signal::SignalSettings;
+use common::{serve, small, within};
 
 #[actix_web::test]
 async fn two_peers_find_one_another_and_exchange_offer_answer_and_candidates() {
@@ -67,5 +68,30 @@ async fn the_welcome_carries_a_credential_that_the_relay_accepts() {
     let claims = verifier.check(username, causeway_service::clock::now().unix).unwrap();
     assert_eq!((claims.room, claims.sub, claims.exp), (room.room, peer, ice_expires_at));
     assert_eq!(ice_servers[1].credential, Some(verifier.password(username)));
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn behind_a_public_url_links_and_relay_carry_its_name() {
+    let public_url = Some("https://causeway.example".to_owned());
+    let server = serve(SignalSettings { public_url, ..small() });
+    let room = server.room(&CreateRoom::default()).await;
+    assert_eq!(room.link, format!("https://causeway.example/r/{}", room.room));
+    let joined = server.join(&room.room, &Default::default()).await.unwrap();
+    let ServerMessage::Welcome { ice_servers, .. } = server.connect(&joined.token).await.next().await else {
+        panic!("no welcome");
+    };
+    assert_eq!(ice_servers[1].urls, ["turn:causeway.example:3478?transport=udp"]);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn the_web_demos_page_is_served_with_its_confinement() {
+    let server = serve(small());
+    let response = within(awc::Client::default().get(server.url("/r/k1tchen00000")).send()).await.unwrap();
+    // A page, or a sentence on how to build it: both confined.
+    assert!(matches!(response.status().as_u16(), 200 | 503), "{}", response.status());
+    let policy = response.headers().get("content-security-policy").unwrap().to_str().unwrap();
+    assert!(policy.contains(&format!("ws://{}", server.address)), "{policy}");
     server.stop().await;
 }

@@ -98,10 +98,17 @@ async fn what_a_relay_counts_reaches_the_members_of_the_room() {
     }
     match alice.next().await {
         ServerMessage::RelayUsage { peer, node, allocations: 2, sent_bytes: 1000, received_bytes: 2000 } => {
-            assert_eq!((peer, node), (usage.peer, usage.node));
+            assert_eq!((peer, node), (usage.peer.clone(), usage.node.clone()));
         }
         other => panic!("{other:?}"),
     }
+    // What comes within the same second is told by the room's timer, the latest only.
+    for sent_bytes in [1001, 1002] {
+        let usage = RelayUsage { sent_bytes, ..usage.clone() };
+        server.bus.publish(BusMessage::RelayUsage(usage)).unwrap();
+    }
+    let later = alice.next().await;
+    assert!(matches!(later, ServerMessage::RelayUsage { sent_bytes: 1002, .. }), "{later:?}");
     server.stop().await;
 }
 

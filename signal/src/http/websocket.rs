@@ -54,8 +54,8 @@ pub(crate) async fn open(
         .aggregate_continuations()
         .max_continuation_size(MAX_MESSAGE_LEN);
     let (outbox, writer) = outbox(&signal.settings.limits, &signal.settings.timing);
-    let ice_urls =
-        IceUrls::new(&signal.settings, client::authority(&request).unwrap_or("localhost"), signal.relay_port);
+    let authority = client::public_authority(&request, signal.settings.public_url.as_deref());
+    let ice_urls = IceUrls::new(&signal.settings, authority, signal.relay_port);
     let token = token_of(&request);
     let linger = Duration::from_millis(signal.settings.timing.linger_ms);
     let session = Session::create(|ctx| {
@@ -89,6 +89,7 @@ async fn write(
 ) {
     let farewell: Farewell = writer.run(socket).await;
     metrics::counter!("causeway_signal_closed_total", "code" => farewell.label()).increment(1);
+    tracing::debug!(reason = farewell.label(), "session ended");
     if let Some(cut) = cut {
         cut.after(linger);
     }
