@@ -87,6 +87,8 @@ pub struct LimitSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimingSettings {
+    /// For a request to arrive with its whole body and be answered, in milliseconds.
+    pub request_ms: u64,
     /// From the WebSocket's opening to its `hello`, in milliseconds.
     pub hello_ms: u64,
     /// Between two pings of the server, in milliseconds.
@@ -151,6 +153,7 @@ impl Default for LimitSettings {
 impl Default for TimingSettings {
     fn default() -> Self {
         Self {
+            request_ms: 30_000,
             hello_ms: 10_000,
             ping_ms: 15_000,
             silence_ms: 45_000,
@@ -233,6 +236,7 @@ impl LimitSettings {
 
 impl TimingSettings {
     fn validate(&self, found: &mut Problems) {
+        found.at_least("timing.request_ms", self.request_ms, 1);
         found.at_least("timing.hello_ms", self.hello_ms, 1);
         found.at_least("timing.ping_ms", self.ping_ms, 1);
         found.not_above("timing.ping_ms", self.ping_ms, "timing.silence_ms", self.silence_ms);

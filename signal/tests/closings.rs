@@ -10,6 +10,7 @@ use causeway_protocol::{ErrorCode, PeerId};
 use causeway_signal::{LimitSettings, SignalSettings, TimingSettings};
 use common::{Client, RawSocket, TestServer, serve, small, within};
 use futures_util::StreamExt;
+use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -57,17 +58,70 @@ async fn a_frame_that_announces_too_much_is_refused_before_it_is_sent() {
 
 /// Found by its running time: the codec failed on the same bytes again and again until the linger was over.
 #[actix_web::test]
-async fn a_frame_that_is_not_masked_ends_the_connection_at_once() {
+async fn bytes_that_are_no_frame_end_the_connection_at_once() {
     let timing = TimingSettings { linger_ms: 600_000, ..Default::default() };
     let server = serve(SignalSettings { timing, ..small() });
     let room = server.room(&CreateRoom::default()).await;
     let mut alice = server.member(&room.room, "Alice").await;
-    let joined = server.join(&room.room, &JoinRoom::default()).await.unwrap();
-    let mut raw = RawSocket::connect(&server, &joined.token, 64 * 1024).await;
-    assert!(matches!(alice.next().await, ServerMessage::PeerJoined { .. }));
-    raw.send(&[0x81, 0x02, b'{', b'}']).await;
-    assert_eq!(raw.close_code().await, 4400);
-    check_peer_left(&mut alice, &joined.peer, LeaveReason::Refused).await;
+    for (bytes, what) in [
+        (&[0x81, 0x02, b'{', b'}'][..], "not masked (RFC 6455 §5.1)"),
+        (&[0xc1, 0x81, 0, 0, 0, 0, b'x'], "a reserved bit (RFC 6455 §5.2)"),
+        (&[0x83, 0x81, 0, 0, 0, 0, b'x'], "a reserved opcode (RFC 6455 §5.2)"),
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], "not UTF-8 (RFC 6455 §8.1)"),
+        (&[0x80, 0x81, 0, 0, 0, 0, b'x'], "the end of no message (RFC 6455 §5.4)"),
+        (&[0x88, 0x81, 0, 0, 0, 0, 0x03], "half a close code (RFC 6455 §5.5.1)"),
+    ] {
+        let joined = server.join(&room.room, &JoinRoom::default()).await.unwrap();
+        let mut raw = RawSocket::connect(&server, &joined.token, 64 * 1024).await;
+        assert!(matches!(alice.next().await, ServerMessage::PeerJoined { .. }), "{what}");
+        raw.send(bytes).await;
+        assert_eq!(raw.close_code().await, 4400, "{what}");
+        check_peer_left(&mut alice, &joined.peer, LeaveReason::Refused).await;
+    }
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn random_bytes_end_their_connection_and_trouble_nobody_else() {
+    let server = serve(SignalSettings { max_capacity: 64, default_capacity: 64, ..small() });
+    let room = server.room(&CreateRoom::default()).await;
+    let mut alice = server.member(&room.room, "Alice").await;
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    for _ in 0..100 {
+        let joined = server.join(&room.room, &JoinRoom::default()).await.unwrap();
+        let mut raw = RawSocket::connect(&server, &joined.token, 64 * 1024).await;
+        let bytes: Vec<u8> = (0..random.random_range(1..400)).map(|_| random.random()).collect();
+        raw.send(&bytes).await;
+        assert!(matches!(alice.next().await, ServerMessage::PeerJoined { .. }));
+        drop(raw);
+        assert!(matches!(alice.next().await, ServerMessage::PeerLeft { .. }));
+    }
+    alice.send(&ClientMessage::Ping { nonce: 1 }).await;
+    assert!(matches!(alice.next().await, ServerMessage::Pong { nonce: 1 }));
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_burst_arrives_whole_and_in_order() {
+    const BURST: u64 = 3000;
+    let limits = LimitSettings { message_burst: 10_000, ..Default::default() };
+    let (server, mut alice, mut bob) = pair(SignalSettings { limits, http_threads: 2, ..small() }).await;
+    let sending = async {
+        for number in 0..BURST {
+            bob.send(&ClientMessage::App { to: None, data: number.into() }).await;
+        }
+    };
+    let hearing = async {
+        for number in 0..BURST {
+            match alice.next().await {
+                ServerMessage::App { data, .. } => assert_eq!(data, number),
+                other => panic!("{other:?} instead of {number}"),
+            }
+        }
+    };
+    futures_util::join!(sending, hearing);
     server.stop().await;
 }
 

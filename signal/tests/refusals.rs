@@ -6,9 +6,10 @@ mod common;
 
 use causeway_protocol::ErrorCode;
 use causeway_protocol::rest::{ApiError, CreateRoom, JoinRoom, RoomCreated, RoomFacts};
-use causeway_signal::{LimitSettings, SignalSettings};
+use causeway_signal::{LimitSettings, SignalSettings, TimingSettings};
 use common::{TestServer, answer, code, serve, small, within};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[actix_web::test]
 async fn bodies_that_are_not_what_they_should_be() {
@@ -213,6 +214,19 @@ async fn the_openapi_document_is_served_and_every_path_in_it_exists() {
             assert!(!missing, "{path} is documented but does not exist");
         }
     }
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let timing = TimingSettings { request_ms: 100, ..Default::default() };
+    let server = serve(SignalSettings { timing, ..small() });
+    let mut stream = within(tokio::net::TcpStream::connect(server.address)).await.unwrap();
+    let head = "POST /api/v1/rooms HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+    within(stream.write_all(head.as_bytes())).await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("did not arrive in time"), "{answer}");
     server.stop().await;
 }
 

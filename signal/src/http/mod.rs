@@ -2,6 +2,7 @@
 
 mod api;
 mod body;
+mod deadline;
 mod origin;
 mod refusal;
 mod routes;

@@ -7,7 +7,7 @@ use causeway_protocol::ErrorCode;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use super::{Refusal, api, body, origin, websocket};
+use super::{Refusal, api, body, deadline, origin, websocket};
 use crate::site;
 
 /// The document at `/api/v1/openapi.json`.
@@ -36,6 +36,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     let document = web::Data::new(Document::openapi());
     config.app_data(body::json()).app_data(body::path()).service(
         web::scope("/api/v1")
+            .wrap(middleware::from_fn(deadline::limit))
             .wrap(middleware::from_fn(origin::guard))
             .app_data(document)
             .service(resource("/rooms", "POST").route(web::post().to(api::create_room)))
