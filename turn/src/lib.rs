@@ -21,6 +21,7 @@ mod io;
 mod ledger;
 mod listeners;
 mod metrics;
+mod running;
 mod settings;
 mod start;
 mod supervise;
@@ -28,7 +29,8 @@ mod user;
 mod worker;
 
 pub use control::{ControlError, ControlPlane};
+pub use running::{RunningRelay, StopError};
 pub use settings::{SettingsProblem, TurnSettings};
-pub use start::{RelayKeys, RunningRelay, StartError, StopError, start};
+pub use start::{RelayKeys, StartError, start};
 pub use supervise::WorkerFailure;
 pub use user::UserEntry;

@@ -1,18 +1,14 @@
-//! Starts a relay: binds everything, then lets the workers run; and stops it again.
+//! Starts a relay: binds everything, then lets the workers run.
 
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::RecvTimeoutError;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use causeway_cluster::{Bus, Topic};
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
-use causeway_service::clock;
 use causeway_turn_core::{ConfigError, OwnRelays};
 use mio::net::UdpSocket;
 use mio::{Poll, Waker};
@@ -27,6 +23,7 @@ use crate::io::udp::CLIENT_BUFFER;
 use crate::ledger::Ledger;
 use crate::listeners::{self, Listeners};
 use crate::metrics::{self, Meter};
+use crate::running::{RunningRelay, RunningWorker};
 use crate::settings::{SettingsProblem, TurnSettings};
 use crate::supervise::{self, ExitSenders};
 use crate::worker::{Signals, Worker};
@@ -92,31 +89,6 @@ pub enum StartError {
 
 fn sentences(problems: &[SettingsProblem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// Why a relay did not stop as asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StopError {
-    /// Some workers did not end in time; their threads are left behind.
-    #[error("{workers} workers of the relay did not end in time")]
-    Deadline {
-        /// How many.
-        workers: usize,
-    },
-}
-
-/// A relay at work. Dropping it asks the workers to end and does not wait for them.
-pub struct RunningRelay {
-    addresses: Vec<SocketAddr>,
-    signals: Arc<Signals>,
-    workers: Vec<RunningWorker>,
-    ended: std::sync::mpsc::Receiver<usize>,
-}
-
-struct RunningWorker {
-    waker: Arc<Waker>,
-    allocations: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// Starts a relay: all sockets are bound before the first thread runs. Metrics go to the recorder that is installed
@@ -253,71 +225,4 @@ fn poll(listening: Vec<UdpSocket>) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
     let sockets = Sockets::new(poll.registry().try_clone()?, listening)?;
     Ok((poll, sockets, waker))
-}
-
-impl RunningRelay {
-    /// The addresses that clients reach, in the order of the settings.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.clone()
-    }
-
-    /// Allocations alive, over all workers.
-    #[must_use]
-    pub fn allocations(&self) -> u64 {
-        self.workers.iter().map(|worker| worker.allocations.load(Ordering::Relaxed)).sum()
-    }
-
-    /// Takes no new allocations from here on; those alive go on until they end or the relay is stopped.
-    pub fn drain(&self) {
-        self.signals.draining.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Ends all workers and waits for them, at most `within`. Blocks the calling thread.
-    ///
-    /// # Errors
-    /// [`StopError::Deadline`] if some are still running then.
-    pub fn stop(mut self, within: Duration) -> Result<(), StopError> {
-        self.request_stop();
-        let deadline = clock::now().moment.plus(within);
-        let mut running = self.workers.len();
-        while running > 0 {
-            match self.ended.recv_timeout(deadline.since(clock::now().moment)) {
-                Ok(worker) => {
-                    running -= 1;
-                    // A worker reports its end as its last act, so this does not wait.
-                    if let Some(thread) = self.workers.get_mut(worker).and_then(|worker| worker.thread.take())
-                        && thread.join().is_err()
-                    {
-                        // Panics are caught and reported inside the thread.
-                        tracing::error!(worker, "a worker ended without a word");
-                    }
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    return Err(StopError::Deadline { workers: running });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn request_stop(&self) {
-        self.signals.stopping.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        for worker in &self.workers {
-            if let Err(error) = worker.waker.wake() {
-                tracing::warn!(%error, "cannot wake a worker; it notices with its next datagram or timer");
-            }
-        }
-    }
-}
-
-impl Drop for RunningRelay {
-    fn drop(&mut self) {
-        self.request_stop();
-    }
 }

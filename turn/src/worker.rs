@@ -227,6 +227,7 @@ impl Running {
                 let datagram = room.get(..length).unwrap_or_default();
                 let from = ClientAddr { source, listener };
                 if let Some(owner) = worker.handover.owner(now.moment, from, datagram) {
+                    self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
                     if worker.handover.pass_on(owner, from, datagram) == Err(Full) {
                         self.outbox.count_failure(SendFailure::HandoverFull);
                     }
