@@ -236,6 +236,17 @@ fn what_a_relay_counted_for_a_member_is_told_to_all_members() {
 }
 
 #[test]
+fn what_was_told_of_a_peer_is_forgotten_when_it_goes() {
+    let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
+    assert_eq!(test.apply(Input::RelayUsage(usage("alice", 1))).len(), 1);
+    test.apply(Input::RelayUsage(usage("alice", 2)));
+    test.say(ALICE, ClientMessage::Leave {});
+    assert_eq!(test.room.next_deadline(), test.start.plus(TTL).moment);
+    test.join(CAROL, "alice");
+    assert_eq!(test.apply(Input::RelayUsage(usage("alice", 1))).len(), 1);
+}
+
+#[test]
 fn what_a_relay_counted_for_strangers_or_other_rooms_is_nobodys_business() {
     let mut test = TestRoom::with(&[(ALICE, "alice")]);
     assert!(test.apply(Input::RelayUsage(usage("mallory", 1))).is_empty());
