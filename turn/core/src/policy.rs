@@ -161,6 +161,7 @@ mod tests {
             // Our own relayed address, and its disguise.
             ("51.0.0.1", Ok(Reach::LiveRelays(own_ip()))),
             ("::ffff:51.0.0.1", Err(Forbidden::OwnHost)),
+            ("64:ff9b::51.0.0.7", Err(Forbidden::OwnHost)),
         ] {
             assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Public), verdict, "{ip}");
         }
@@ -226,7 +227,9 @@ mod tests {
     }
 
     fn policy(loopback: LoopbackPeers) -> Policy {
-        Policy::new(&config(loopback), Arc::new(OwnRelays::new(["51.0.0.1".parse().unwrap()])))
+        // The second is a relayed address without a listener.
+        let own = OwnRelays::new(["51.0.0.1", "51.0.0.7"].map(|ip| ip.parse().unwrap()));
+        Policy::new(&config(loopback), Arc::new(own))
     }
 
     fn config(loopback: LoopbackPeers) -> RelayConfig {

@@ -170,6 +170,16 @@ mod tests {
     }
 
     #[test]
+    fn half_a_pair_is_given_back() {
+        let own = Arc::new(OwnRelays::new([ip()]));
+        let mut ports = Ports::new(50_000..=50_001, Arc::clone(&own));
+        let mut random = StdRng::seed_from_u64(1);
+        assert!(own.claim(SocketAddr::new(ip(), 50_001)));
+        assert_eq!(ports.draw(ip(), PortWish::EvenAndNext, &mut random), None);
+        assert_eq!(ports.draw(ip(), PortWish::Any, &mut random).unwrap().first.address.port(), 50_000);
+    }
+
+    #[test]
     fn two_relays_of_a_process_never_draw_the_same_port() {
         let own = Arc::new(OwnRelays::new([ip()]));
         let mut random = StdRng::seed_from_u64(1);

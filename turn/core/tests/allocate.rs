@@ -234,6 +234,7 @@ fn when_nothing_can_be_bound_the_client_is_told_and_the_ports_are_free_again() {
 
     let mut config = config();
     config.relay_ports = 50_000..=50_001;
+    config.limits.allocations_per_user = 2;
     let mut world = World::with(config.clone());
     world.taken = vec![50_000, 50_001];
     let mut client = Client::new("1.1.1.1:1000");
@@ -344,10 +345,22 @@ fn the_limits_hold_and_can_be_changed() {
     world.control(Control::Limits(config.limits));
     second.allocate(&mut world);
 
+    config.limits.allocations = 100;
     config.limits.pending_binds = 0;
     world.control(Control::Limits(config.limits));
     let mut third = Client::new("1.1.1.1:3");
     assert_eq!(third.ask(&mut world, Method::Allocate, &[UDP]).code(), 508);
+}
+
+#[test]
+fn reservations_are_bounded() {
+    let mut config = config();
+    config.limits.reservations = 1;
+    let mut world = World::with(config);
+    for (port, code) in [(1, 0), (2, 508)] {
+        let mut client = Client::new(&format!("1.1.1.1:{port}"));
+        assert_eq!(client.ask(&mut world, Method::Allocate, &[UDP, &PAIR]).code(), code);
+    }
 }
 
 #[test]

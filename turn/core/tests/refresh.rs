@@ -39,6 +39,7 @@ fn lifetime_zero_ends_the_allocation_and_a_second_one_finds_none() {
     assert_eq!(world.end_reasons(), [EndReason::Released]);
     assert_eq!(world.unbound, [relayed]);
     assert_eq!(world.relay.counters().allocations, 0);
+    assert_eq!(world.relay.poll_timeout(), None);
     assert_eq!(client.refresh(&mut world, 0).code(), 437);
     assert_eq!(client.permit(&mut world, PEER), 437);
     assert_eq!(client.bind(&mut world, 0x4000, PEER), 437);
