@@ -1,6 +1,6 @@
 //! Who asks, and under which name they reached us.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName};
@@ -31,13 +31,18 @@ fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let lines: Vec<&str> = headers.get_all(X_FORWARDED_FOR).filter_map(|line| line.to_str().ok()).collect();
     let mut seen = peer;
     for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(address) = hop_address(hop.trim()) else { break };
         seen = address;
         if !is_trusted(address) {
             break;
         }
     }
     seen
+}
+
+/// Most proxies write the address alone, some with its port.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
 /// `host[:port]` as the client wrote it; `None` if it did not, or nothing that could be one.
@@ -100,6 +105,12 @@ mod tests {
     #[test]
     fn behind_a_trusted_proxy_the_address_is_what_the_proxy_saw() {
         check("127.0.0.1", &["203.0.113.1"], &["127.0.0.1"], "203.0.113.1");
+    }
+
+    #[test]
+    fn a_proxy_may_write_the_port_too() {
+        check("127.0.0.1", &["203.0.113.1:50000"], &["127.0.0.1"], "203.0.113.1");
+        check("127.0.0.1", &["[2001:db8::1]:50000"], &["127.0.0.1"], "2001:db8::1");
     }
 
     #[test]

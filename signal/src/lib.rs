@@ -11,6 +11,7 @@ mod frame_gate;
 mod http;
 mod ice;
 mod limits;
+mod metrics;
 mod network;
 mod outbox;
 mod password;

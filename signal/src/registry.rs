@@ -8,6 +8,7 @@ use actix::{Actor, Addr, Arbiter, Context};
 use causeway_protocol::RoomId;
 use causeway_signal_core::Room;
 
+use crate::metrics;
 use crate::password::PasswordHash;
 use crate::room::RoomActor;
 use crate::state::Signal;
@@ -67,8 +68,7 @@ impl Registry {
             RoomActor::new(room, password, registered)
         });
         self.lock().insert(id, address);
-        metrics::gauge!("causeway_signal_rooms").increment(1.0);
-        metrics::counter!("causeway_signal_room_created_total").increment(1);
+        metrics::room_opened();
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl Registry {
 
     fn forget(&self, id: &RoomId) {
         if self.lock().remove(id).is_some() {
-            metrics::gauge!("causeway_signal_rooms").decrement(1.0);
+            metrics::room_closed();
         }
     }
 

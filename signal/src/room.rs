@@ -13,8 +13,8 @@ use causeway_service::clock;
 use causeway_signal_core::{Effect, Ending, Gone, Input, Join, Key, RefusedEntry, Room, SessionId};
 
 use crate::farewell::Farewell;
-use crate::http::count_refused;
 use crate::ice::{self, Holder, IceUrls};
+use crate::metrics;
 use crate::outbox::{Frame, Outbox};
 use crate::password::PasswordHash;
 use crate::registry::Registered;
@@ -129,7 +129,7 @@ impl RoomActor {
 
     fn send(&self, to: &[SessionId], message: &ServerMessage, stalled: &mut Vec<SessionId>) {
         if let ServerMessage::Error { code, .. } = message {
-            count_refused(*code);
+            metrics::refused(code.as_str());
         }
         let text = text::of(message);
         for session in to {

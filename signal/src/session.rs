@@ -15,9 +15,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::farewell::Farewell;
-use crate::http::count_refused;
 use crate::ice::IceUrls;
 use crate::limits::Ingress;
+use crate::metrics;
 use crate::outbox::{Frame, Outbox};
 use crate::room::{Enter, RoomActor, Said, Went};
 use crate::slots::Slot;
@@ -114,7 +114,7 @@ impl Session {
                 return self.refuse(CloseCode::BadMessage);
             }
         };
-        metrics::counter!("causeway_signal_messages_total", "type" => message.kind()).increment(1);
+        metrics::message(message.kind());
         match &self.place {
             Place::Door => self.on_hello(&message, ctx),
             Place::Room(room) => self.tell_room(room.send(Said { session: self.id, message }), ctx),
@@ -143,7 +143,7 @@ impl Session {
         struct Tag {
             r#type: String,
         }
-        metrics::counter!("causeway_signal_messages_total", "type" => "unknown").increment(1);
+        metrics::message("unknown");
         let kind = serde_json::from_str::<Tag>(text).ok().map(|tag| tag.r#type);
         match self.place {
             Place::Door => self.refuse_entry_message(kind.as_deref().unwrap_or("")),
@@ -152,7 +152,7 @@ impl Session {
     }
 
     fn tell_error(&self, code: ErrorCode, refused: Option<String>) {
-        count_refused(code);
+        metrics::refused(code.as_str());
         let message = ServerMessage::Error { code, message: code.sentence().to_owned(), refused };
         self.push(Frame::Text(text::of(&message)));
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::metrics;
 use crate::network::Stranger;
 
 struct Taken {
@@ -52,7 +53,7 @@ impl Slots {
         *taken.by_stranger.entry(stranger).or_default() += 1;
         taken.total += 1;
         drop(taken);
-        metrics::gauge!("causeway_signal_sessions").increment(1.0);
+        metrics::session_opened();
         Ok(Slot { slots: Arc::clone(self), stranger })
     }
 
@@ -82,7 +83,7 @@ impl Drop for Slot {
             self.slots.emptied.notify_waiters();
         }
         drop(taken);
-        metrics::gauge!("causeway_signal_sessions").decrement(1.0);
+        metrics::session_closed();
     }
 }
 

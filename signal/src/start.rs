@@ -16,6 +16,7 @@ use causeway_signal_core::Ending;
 use tokio::task::JoinHandle;
 
 use crate::http::routes;
+use crate::metrics;
 use crate::room::{Counted, End};
 use crate::settings::{SettingProblem, SignalSettings};
 use crate::socket;
@@ -109,6 +110,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(MOST_HTTP_THREADS),
         threads => threads,
     };
+    metrics::describe();
     let usage = bus.subscribe(Topic::RelayUsage);
     let signal = Arc::new(Signal::new(settings, &secret, node, bus, relay_port));
     let shared = web::Data::from(Arc::clone(&signal));

@@ -8,5 +8,5 @@ mod refusal;
 mod routes;
 mod websocket;
 
-pub(crate) use refusal::{Refusal, count_refused};
+pub(crate) use refusal::Refusal;
 pub(crate) use routes::routes;

@@ -10,6 +10,7 @@ use causeway_protocol::rest::ApiError;
 use causeway_signal_core::RefusedEntry;
 
 use crate::limits::TooMany;
+use crate::metrics;
 use crate::password::HashError;
 
 /// Why a request is refused; answered as [`ApiError`].
@@ -27,11 +28,6 @@ impl Refusal {
     }
 }
 
-/// Counts a refusal of a request or a message.
-pub(crate) fn count_refused(code: ErrorCode) {
-    metrics::counter!("causeway_signal_refused_total", "code" => code.as_str()).increment(1);
-}
-
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)
@@ -44,7 +40,7 @@ impl ResponseError for Refusal {
     }
 
     fn error_response(&self) -> HttpResponse {
-        count_refused(self.0.code);
+        metrics::refused(self.0.code.as_str());
         let mut response = HttpResponse::build(self.status_code());
         if let Some(seconds) = self.0.retry_after_seconds {
             response.insert_header((RETRY_AFTER, seconds));

@@ -16,6 +16,7 @@ use crate::client;
 use crate::farewell::Farewell;
 use crate::frame_gate::FrameGate;
 use crate::ice::IceUrls;
+use crate::metrics;
 use crate::outbox::{Writer, outbox};
 use crate::session::{Session, Written};
 use crate::slots::NoSlot;
@@ -88,7 +89,7 @@ async fn write(
     linger: Duration,
 ) {
     let farewell: Farewell = writer.run(socket).await;
-    metrics::counter!("causeway_signal_closed_total", "code" => farewell.label()).increment(1);
+    metrics::closed(farewell.label());
     tracing::debug!(reason = farewell.label(), "session ended");
     if let Some(cut) = cut {
         cut.after(linger);

@@ -1,0 +1,51 @@
+//! The metrics of signaling: their names and what they mean.
+//!
+//! Labels come from enums of ours: `type` is a message's type, `code` an error code or the way a connection ended.
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+const ROOMS: &str = "causeway_signal_rooms";
+const ROOMS_CREATED: &str = "causeway_signal_room_created_total";
+const SESSIONS: &str = "causeway_signal_sessions";
+const MESSAGES: &str = "causeway_signal_messages_total";
+const REFUSED: &str = "causeway_signal_refused_total";
+const CLOSED: &str = "causeway_signal_closed_total";
+
+/// Tells the recorder what the metrics mean.
+pub(crate) fn describe() {
+    describe_gauge!(ROOMS, "Rooms that are open.");
+    describe_counter!(ROOMS_CREATED, "Rooms opened.");
+    describe_gauge!(SESSIONS, "WebSockets that are open.");
+    describe_counter!(MESSAGES, "Messages of clients, by type.");
+    describe_counter!(REFUSED, "Requests and messages refused, by error code.");
+    describe_counter!(CLOSED, "WebSockets ended, by close code; `client` closed itself, `gone` was lost.");
+}
+
+pub(crate) fn room_opened() {
+    gauge!(ROOMS).increment(1.0);
+    counter!(ROOMS_CREATED).increment(1);
+}
+
+pub(crate) fn room_closed() {
+    gauge!(ROOMS).decrement(1.0);
+}
+
+pub(crate) fn session_opened() {
+    gauge!(SESSIONS).increment(1.0);
+}
+
+pub(crate) fn session_closed() {
+    gauge!(SESSIONS).decrement(1.0);
+}
+
+pub(crate) fn message(kind: &'static str) {
+    counter!(MESSAGES, "type" => kind).increment(1);
+}
+
+pub(crate) fn refused(code: &'static str) {
+    counter!(REFUSED, "code" => code).increment(1);
+}
+
+pub(crate) fn closed(code: &'static str) {
+    counter!(CLOSED, "code" => code).increment(1);
+}
