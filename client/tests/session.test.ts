@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { CausewayError } from "../src/error.ts";
+import { isRecord } from "../src/guard.ts";
 import { type JoinOptions, joinRoom } from "../src/join.ts";
 import type { Closed } from "../src/session.ts";
 import { settle } from "./support/clock.ts";
@@ -146,6 +147,53 @@ describe("peers", () => {
 		const { session } = await join();
 		expect(session.connect("bob")).toBe(session.connect("bob"));
 		expect(() => session.connect("mallory")).toThrow(expect.objectContaining({ code: "no-such-peer" }));
+	});
+});
+
+describe("a later connection to the same peer", () => {
+	const generation = (sdp: unknown) => /a=causeway-generation:(\d+)/.exec(String(sdp))?.[1];
+	const wait = async () => {
+		for (let turn = 0; turn < 5; turn++) await settle();
+	};
+
+	test("is offered under the next generation, and the one before is silent but alive", async () => {
+		const { session, environment, socket } = await join();
+		const first = session.connect("bob");
+		const second = session.reconnect("bob");
+		const [old, pc] = environment.connections;
+		old?.need();
+		pc?.need();
+		await wait();
+		const offers = socket.sent.filter((message) => isRecord(message) && message["type"] === "offer");
+		expect(offers.map((offer) => isRecord(offer) && generation(offer["sdp"]))).toEqual(["2"]);
+		expect([first.generation, second.generation]).toEqual([1, 2]);
+		expect(first.state.kind).toBe("connecting");
+		expect(session.connections.get("bob")).toBe(second);
+		await environment.clock.advance(60_000);
+		expect([first.state.kind, second.state.kind]).toEqual(["connecting", "ended"]);
+	});
+
+	test("of the other side is told like a first one", async () => {
+		const { session, environment } = await join();
+		session.connect("bob");
+		const seen: number[] = [];
+		session.on("connection", (connection) => seen.push(connection.generation));
+		environment.say({ type: "offer", from: "bob", sdp: "v=0\r\na=causeway-generation:2\r\n" });
+		await wait();
+		expect(seen).toEqual([2]);
+		expect(generation(environment.socket.sent.map((message) => JSON.stringify(message)).join())).toBe("2");
+	});
+
+	test("is not disturbed by what was meant for the one before", async () => {
+		const { session, environment } = await join();
+		session.connect("bob");
+		session.reconnect("bob");
+		const [, pc] = environment.connections;
+		environment.say({ type: "offer", from: "bob", sdp: "v=0\r\n" });
+		environment.say({ type: "answer", from: "bob", sdp: "v=0\r\n" });
+		await wait();
+		expect(pc?.remoteDescription).toBeNull();
+		expect(environment.connections).toHaveLength(2);
 	});
 });
 

@@ -3,11 +3,13 @@
 import { describe, expect, test } from "vitest";
 import type { Bytes } from "../src/transfer/bytes.ts";
 import { decodeFrame, encodeFrame, HEADER_LENGTH } from "../src/transfer/frame.ts";
+import { Inbound } from "../src/transfer/inbound.ts";
+import { Receiver } from "../src/transfer/receiver.ts";
 import { FIRST_WINDOW } from "../src/transfer/window.ts";
 import { joinLanes } from "./support/lanes.ts";
 import { Luck, seedOfThisRun } from "./support/random.ts";
-import { memorySource } from "./support/storage.ts";
-import { run, setUp } from "./support/transfer.ts";
+import { MemoryStorage, memorySource } from "./support/storage.ts";
+import { ManualClock, run, setUp, Watch } from "./support/transfer.ts";
 
 const BLOCK = 100_000;
 
@@ -183,6 +185,29 @@ describe("another lane", () => {
 		}
 	});
 
+	test("brings the news that got lost with the one before", async () => {
+		const bytes = new Luck(10).bytes(3 * BLOCK);
+		const lost = new Set(["ack", "done"]);
+		const transfer = setUp([memorySource("file", bytes)], {
+			passControl: (frame) => !lost.has(decodeFrame(frame)?.type ?? ""),
+		});
+		const ended = run(transfer);
+		await transfer.atReceiver.until((state) => state.kind === "done");
+		expect(transfer.sender.state.kind).toBe("moving");
+		await transfer.moveTo({});
+		const { sender, receiver } = await ended;
+		expect(sender).toEqual(receiver);
+	});
+
+	test("lets go of the parts that the one before brought", async () => {
+		const sink = new MemoryStorage().open(0, { name: "file", size: 2 * BLOCK });
+		const inbound = new Inbound({ name: "file", size: 2 * BLOCK }, BLOCK, sink);
+		expect(inbound.onPart(0, 0, new Uint8Array(10))).toBe("waiting");
+		expect(inbound.open).toBe(1);
+		inbound.forget();
+		expect(inbound.open).toBe(0);
+	});
+
 	test("that never answers changes nothing", async () => {
 		const bytes = new Luck(9).bytes(20 * BLOCK);
 		const transfer = setUp([memorySource("file", bytes)]);
@@ -271,32 +296,76 @@ describe("an early end", () => {
 });
 
 describe("a hostile sender", () => {
-	const refused = async (...frames: Parameters<typeof encodeFrame>[0][]) => {
-		const transfer = setUp([memorySource("file", new Uint8Array(3 * BLOCK))]);
-		await transfer.atReceiver.until((state) => state.kind === "offered");
-		for (const frame of frames) {
-			const pipe = frame.type === "data" ? transfer.lanes.near.data : transfer.lanes.near.control;
-			pipe.send(encodeFrame(frame));
-		}
-		return transfer.atReceiver.until((state) => state.kind === "failed");
-	};
+	const SIZE = 4 * FIRST_WINDOW;
+	const json = (value: object) => new TextEncoder().encode(JSON.stringify(value));
+	const hello = json({ role: "sender", files: 1, totalBytes: SIZE, blockLength: BLOCK });
+	const page = json({ first: 0, files: [{ name: "file", size: SIZE }] });
 	const failure = { kind: "failed", failure: "protocol", at: "this-side" };
-	const payload = new Uint8Array(100);
 
-	test("data before consent", async () => {
-		expect(await refused({ type: "data", epoch: 1, payload })).toEqual(failure);
+	/** A receiver whose sender is the test itself, up to the offer. */
+	const offered = async () => {
+		const lanes = joinLanes({ capacity: 10 * SIZE });
+		const watch = new Watch();
+		const clock = new ManualClock();
+		const receiver = new Receiver({ lane: lanes.far, clock, onState: watch.onState });
+		for (const pipe of [lanes.near.control, lanes.near.data]) {
+			pipe.open({ onFrame: () => {}, onDrain: () => {}, onClose: () => {} });
+		}
+		const say = (...[frame]: Parameters<typeof encodeFrame>) =>
+			(frame.type === "data" ? lanes.near.data : lanes.near.control).send(encodeFrame(frame));
+		say({ type: "hello", epoch: 1, payload: hello });
+		say({ type: "manifestPage", epoch: 1, payload: page });
+		await watch.until((state) => state.kind === "offered");
+		return { lanes, receiver, say, failed: () => watch.until((state) => state.kind === "failed") };
+	};
+
+	test.each<[string, Parameters<typeof encodeFrame>[0]]>([
+		["data before consent", { type: "data", epoch: 1, payload: new Uint8Array(9) }],
+		["a second hello", { type: "hello", epoch: 1, payload: hello }],
+		["another transfer's hello", { type: "hello", epoch: 2, payload: json({ role: "sender", files: 2 }) }],
+		["a page too many", { type: "manifestPage", epoch: 1, payload: page }],
+		["a receiver's message", { type: "credit", epoch: 1, seq: 1 }],
+		["a hash of another length", { type: "block", epoch: 1, payload: new Uint8Array(31) }],
+		["a root of no file", { type: "complete", epoch: 1, file: 7, payload: new Uint8Array(32) }],
+	])("is refused: %s", async (_name, frame) => {
+		const { say, failed } = await offered();
+		say(frame);
+		expect(await failed()).toEqual(failure);
 	});
-	test("a second hello", async () => {
-		expect(await refused({ type: "hello", epoch: 1, payload })).toEqual(failure);
+
+	test("is refused: bytes that are no frame", async () => {
+		const { lanes, failed } = await offered();
+		lanes.near.control.send(new Uint8Array(40));
+		expect(await failed()).toEqual(failure);
 	});
-	test("a page too many", async () => {
-		const page = new TextEncoder().encode(JSON.stringify({ first: 1, files: [{ name: "x", size: 1 }] }));
-		expect(await refused({ type: "manifestPage", epoch: 1, payload: page })).toEqual(failure);
+
+	test.each([
+		["beyond the file", { block: SIZE / BLOCK + 1, offset: 0 }],
+		["beyond the block", { block: 0, offset: BLOCK - 8 }],
+		["of no file", { file: 3, block: 0, offset: 0 }],
+	])("is refused: data %s", async (_name, place) => {
+		const { receiver, say, failed } = await offered();
+		receiver.accept(new MemoryStorage());
+		say({ type: "data", epoch: 1, payload: new Uint8Array(9), ...place });
+		expect(await failed()).toEqual(failure);
 	});
-	test("bytes that are no frame", async () => {
-		const transfer = setUp([memorySource("file", new Uint8Array(1))]);
-		await transfer.atReceiver.until((state) => state.kind === "offered");
-		transfer.lanes.near.control.send(new Uint8Array(40));
-		expect(await transfer.atReceiver.until((state) => state.kind === "failed")).toEqual(failure);
+
+	test("is refused: more than was granted", async () => {
+		const { receiver, say, failed } = await offered();
+		receiver.accept(new MemoryStorage());
+		const payload = new Uint8Array(50_000);
+		for (let sent = 0; sent <= FIRST_WINDOW; sent += payload.length) {
+			say({ type: "data", epoch: 1, block: Math.floor(sent / BLOCK), offset: sent % BLOCK, payload });
+		}
+		expect(await failed()).toEqual(failure);
+	});
+
+	test("is refused: a little of every block, to make the receiver hold them all", async () => {
+		const { receiver, say, failed } = await offered();
+		receiver.accept(new MemoryStorage());
+		for (let block = 0; block < SIZE / BLOCK - 1; block++) {
+			say({ type: "data", epoch: 1, block, payload: new Uint8Array(1) });
+		}
+		expect(await failed()).toEqual(failure);
 	});
 });

@@ -9,6 +9,8 @@ export interface Way {
 	pick?(waiting: number): number;
 	/** May change or watch a data frame on its way. */
 	onData?(frame: Bytes): Bytes;
+	/** Which control frames from the far end arrive; absent: all. */
+	passControl?(frame: Bytes): boolean;
 	/** Bytes that a pipe takes before it is full. */
 	readonly capacity?: number;
 }
@@ -25,17 +27,16 @@ export function joinLanes(way: Way = {}): JoinedLanes {
 	const capacity = way.capacity ?? 1024 * 1024;
 	const inOrder = () => 0;
 	const unchanged = (frame: Bytes) => frame;
+	const passControl = way.passControl ?? (() => true);
+	const onControl = (frame: Bytes) => (passControl(frame) ? frame : null);
 	const pick = way.pick ?? inOrder;
 	const onData = way.onData ?? unchanged;
 	const control = [new End(capacity), new End(capacity)] as const;
 	const data = [new End(capacity), new End(capacity)] as const;
-	for (const [pair, choose, change] of [
-		[control, inOrder, unchanged],
-		[data, pick, onData],
-	] as const) {
-		pair[0].join(pair[1], choose, change);
-		pair[1].join(pair[0], choose, change);
-	}
+	control[0].join(control[1], inOrder, unchanged);
+	control[1].join(control[0], inOrder, onControl);
+	data[0].join(data[1], pick, onData);
+	data[1].join(data[0], pick, onData);
 	return {
 		near: { control: control[0], data: data[0] },
 		far: { control: control[1], data: data[1] },
@@ -44,6 +45,9 @@ export function joinLanes(way: Way = {}): JoinedLanes {
 		},
 	};
 }
+
+/** Null: lost. */
+type Change = (frame: Bytes) => Bytes | null;
 
 class End implements Pipe {
 	readonly #capacity: number;
@@ -55,13 +59,13 @@ class End implements Pipe {
 	#events: PipeEvents | null = null;
 	#peer: End | null = null;
 	#pick: (waiting: number) => number = () => 0;
-	#change: (frame: Bytes) => Bytes = (frame) => frame;
+	#change: Change = (frame) => frame;
 
 	constructor(capacity: number) {
 		this.#capacity = capacity;
 	}
 
-	join(peer: End, pick: (waiting: number) => number, change: (frame: Bytes) => Bytes): void {
+	join(peer: End, pick: (waiting: number) => number, change: Change): void {
 		this.#peer = peer;
 		this.#pick = pick;
 		this.#change = change;
@@ -106,7 +110,8 @@ class End implements Pipe {
 			const [frame] = this.#waiting.splice(this.#pick(this.#waiting.length), 1);
 			if (frame === undefined) return;
 			this.#buffered -= frame.length;
-			this.#peer?.onArrival(this.#change(frame));
+			const changed = this.#change(frame);
+			if (changed !== null) this.#peer?.onArrival(changed);
 			if (this.#wanted && this.#buffered <= this.#capacity / 2) {
 				this.#wanted = false;
 				this.#events?.onDrain();
