@@ -227,6 +227,7 @@ fn theirs(known: &Known<'_>) -> Option<Oracle> {
         | Known::AlternateDomain(_)
         | Known::CacheTimeout(_)
         | Known::ChangeRequest(_)
+        | Known::DraftAdditionalAddressFamily(_)
         | Known::ConnectionId(_)
         | Known::Icmp(_)
         | Known::Padding(_)

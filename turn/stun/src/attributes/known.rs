@@ -2,11 +2,12 @@
 
 use super::{
     AccessToken, AdditionalAddressFamily, AddressErrorCode, AlternateDomain, AlternateServer, CacheTimeout,
-    ChangeRequest, ChannelNumber, ConnectionId, Data, DontFragment, ErrorCode, EvenPort, IceControlled,
-    IceControlling, Icmp, Lifetime, MappedAddress, MobilityTicket, Nonce, OtherAddress, Padding,
-    PasswordAlgorithm, PasswordAlgorithms, Priority, Realm, RequestedAddressFamily, RequestedTransport,
-    ReservationToken, ResponseOrigin, ResponsePort, Software, ThirdPartyAuthorization, UnknownAttributeList,
-    UseCandidate, Userhash, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    ChangeRequest, ChannelNumber, ConnectionId, Data, DontFragment, DraftAdditionalAddressFamily, ErrorCode,
+    EvenPort, IceControlled, IceControlling, Icmp, Lifetime, MappedAddress, MobilityTicket, Nonce,
+    OtherAddress, Padding, PasswordAlgorithm, PasswordAlgorithms, Priority, Realm, RequestedAddressFamily,
+    RequestedTransport, ReservationToken, ResponseOrigin, ResponsePort, Software, ThirdPartyAuthorization,
+    UnknownAttributeList, UseCandidate, Userhash, Username, XorMappedAddress, XorPeerAddress,
+    XorRelayedAddress,
 };
 use crate::attribute::{Attribute, AttributeError, AttributeType, Encode, RawAttribute};
 use crate::header::TransactionId;
@@ -69,6 +70,7 @@ known! {
     ConnectionId,
     Data<'a>,
     DontFragment,
+    DraftAdditionalAddressFamily,
     ErrorCode<'a>,
     EvenPort,
     IceControlled,

@@ -80,6 +80,7 @@ impl Seed {
             Known::ConnectionId(ConnectionId(number)),
             Known::Data(Data(&self.bytes)),
             Known::DontFragment(DontFragment),
+            Known::DraftAdditionalAddressFamily(DraftAdditionalAddressFamily(family)),
             Known::ErrorCode(ErrorCode::with_reason(self.code, &self.text).unwrap()),
             Known::EvenPort(EvenPort { reserve_next: flag }),
             Known::IceControlled(IceControlled(self.number)),
