@@ -35,9 +35,12 @@ export async function createLink(
 }
 
 /** Accepts what is offered, and gives the download when the browser has it whole. */
-export async function acceptToDownloads(page: Page): Promise<Download> {
+export async function acceptToDownloads(
+	page: Page,
+	keptIn: "browser-storage" | "memory" = "browser-storage",
+): Promise<Download> {
 	const download = page.waitForEvent("download", { timeout: 100_000 });
-	await page.getByTestId("accept-browser-storage").click();
+	await page.getByTestId(`accept-${keptIn}`).click();
 	return download;
 }
 
