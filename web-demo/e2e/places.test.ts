@@ -121,7 +121,7 @@ test("a browser without pickers, storage and transferable channels receives into
 				if (transfer.some((item) => item instanceof RTCDataChannel)) {
 					throw new DOMException("channels stay here", "DataCloneError");
 				}
-				post.call(this, message, transfer);
+				Reflect.apply(post, this, [message, transfer]);
 			},
 		});
 	});
