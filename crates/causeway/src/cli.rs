@@ -94,7 +94,7 @@ pub struct ServeFlags {
     /// The relay's port [default: 3478]
     #[arg(long, value_name = "PORT")]
     pub turn_port: Option<u16>,
-    /// The address people open, if it differs: https://causeway.example
+    /// The address people open, if it differs, such as `https://causeway.example`
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
     /// Settings of every command.
