@@ -15,7 +15,7 @@ const files: SourceFile[] = [];
 beforeAll(async () => {
 	server = await Server.start();
 	files.push(
-		await makeFile("large.bin", 400),
+		await makeFile("large.bin", 512),
 		await makeFile("small.bin", 3),
 		await makeFile("empty.bin", 0),
 	);
@@ -44,10 +44,10 @@ test("direct, then relayed, then direct again: the file arrives whole", async ()
 	await expect.poll(() => both("local"), poll).toEqual(["relay", "relay"]);
 	expect(await both("remote")).toEqual(["relay", "relay"]);
 	expect(await receiver.page.getByRole("switch").isChecked()).toBe(true);
+	expect(await receiver.page.getByTestId("transfer").getAttribute("data-state")).toBe("moving");
 
 	await receiver.page.getByRole("switch").uncheck({ force: true });
 	await expect.poll(() => both("kind"), poll).toEqual(["direct", "direct"]);
-	expect(await receiver.page.getByTestId("transfer").getAttribute("data-state")).toBe("moving");
 
 	expect(await sha256OfFile(await (await download).path())).toBe(large.sha256);
 	await untilState(sender.page, "done");

@@ -71,15 +71,19 @@ describe("through the relay over UDP", () => {
 			expect(proof).toMatchObject({ kind: "relayed", local: "relay", remote: "relay" });
 			expect(proof.relayUrl).toMatch(/^turn:.*transport=udp, reached over UDP$/);
 		}
-		// What the relay delivered to the receiver is the file and the overhead of DTLS and SCTP. What it took from the
-		// sender holds retransmissions besides. The relay reports once a second: the last report may follow the last byte.
+		// The relay reports once a second: the last report may follow the last byte.
 		const delivered = async () => (await proofOf(receiver.page)).relayedReceived / file.size;
-		const taken = async () => (await proofOf(sender.page)).relayedSent / file.size;
 		await expect.poll(delivered, { timeout: 10_000 }).toBeGreaterThan(1);
-		await expect.poll(taken, { timeout: 10_000 }).toBeGreaterThan(1);
+		// The sender's browser and the relay count the same packets: the file, DTLS and SCTP around it, and what was sent
+		// again. How much that is depends on the machine: a busy one drops what it has no time to read.
+		const share = async () => {
+			const { relayedSent, sent } = await proofOf(sender.page);
+			return relayedSent / sent;
+		};
+		await expect.poll(share, { timeout: 10_000 }).toBeGreaterThan(0.8);
+		expect(await share()).toBeLessThan(1.2);
 		process.stdout.write(
-			`  the relay's own count: took ${(await taken()).toFixed(3)}, delivered ${(await delivered()).toFixed(3)} of the file's size\n`,
+			`  the relay's own count: ${(await delivered()).toFixed(3)} of the file's size, ${(await share()).toFixed(3)} of what the browser sent\n`,
 		);
-		expect(await delivered()).toBeLessThan(1.2);
 	});
 });

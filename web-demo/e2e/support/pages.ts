@@ -8,6 +8,8 @@ export interface Proof {
 	readonly local: string | null;
 	readonly remote: string | null;
 	readonly relayUrl: string | null;
+	/** The browser's count of what it sent on this path, retransmissions included. */
+	readonly sent: number;
 	/** The relay's own count of what this page's peer sent through it, and received. */
 	readonly relayedSent: number;
 	readonly relayedReceived: number;
@@ -38,8 +40,9 @@ export async function createLink(
 export async function acceptToDownloads(
 	page: Page,
 	keptIn: "browser-storage" | "memory" = "browser-storage",
+	timeout = 100_000,
 ): Promise<Download> {
-	const download = page.waitForEvent("download", { timeout: 100_000 });
+	const download = page.waitForEvent("download", { timeout });
 	await page.getByTestId(`accept-${keptIn}`).click();
 	return download;
 }
@@ -63,6 +66,7 @@ export async function proofOf(page: Page): Promise<Proof> {
 		local: await page.getByTestId("local-end").getAttribute("data-type"),
 		remote: await page.getByTestId("remote-end").getAttribute("data-type"),
 		relayUrl: (await url.count()) > 0 ? await url.textContent() : null,
+		sent: Number(await page.getByTestId("pair-bytes").getAttribute("data-sent")),
 		relayedSent: Number(await counted.getAttribute("data-sent")),
 		relayedReceived: Number(await counted.getAttribute("data-received")),
 	};

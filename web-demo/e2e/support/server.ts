@@ -21,8 +21,8 @@ export class Server {
 	readonly #exited: Promise<void>;
 	readonly #folder: string;
 
-	/** Starts the binary, and waits until it is ready. */
-	static async start(...flags: readonly string[]): Promise<Server> {
+	/** Starts the binary with settings from the environment, and waits until it is ready. */
+	static async start(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
 		if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there; build it with: make build`);
 		const folder = await mkdtemp(join(tmpdir(), "causeway-e2e-"));
 		const [http, ops, turn] = [await freeTcpPort(), await freeTcpPort(), await freeUdpPort()];
@@ -32,9 +32,8 @@ export class Server {
 				"serve",
 				...["--http", `127.0.0.1:${http}`, "--ops", `127.0.0.1:${ops}`, "--turn-port", String(turn)],
 				...["--listen", "127.0.0.1", "--data-dir", folder],
-				...flags,
 			],
-			{ stdio: ["ignore", "pipe", "pipe"] },
+			{ stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...settings } },
 		);
 		const server = new Server(child, http, ops, folder);
 		await server.#ready();

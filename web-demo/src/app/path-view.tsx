@@ -55,7 +55,7 @@ export function PathView({ path, relayed: counted, restoring }: PathViewProps) {
 						</>
 					)}
 					<dt>On this way, by the browser’s count</dt>
-					<dd>
+					<dd data-testid="pair-bytes" data-sent={path.sentBytes} data-received={path.receivedBytes}>
 						{formatBytes(path.sentBytes)} sent, {formatBytes(path.receivedBytes)} received
 					</dd>
 					<dt>For this browser, by the relay’s own count</dt>
