@@ -30,8 +30,8 @@ e2e: setup build ## Move files between two Chromium processes, directly and thro
 fuzz: ## Fuzz each target for FUZZ_SECONDS (60)
 	fuzz/run all $(FUZZ_SECONDS)
 
-bench: ## Measure, side by side
-	$(CARGO) bench --workspace
+bench: ## Measure, side by side with others in one run; read the ratios
+	$(CARGO) bench --locked -p causeway-stun --bench codec
 
 setup: ## Install what is missing, or say exactly what to install
 	@scripts/setup
