@@ -37,17 +37,16 @@ test("direct, then relayed, then direct again: the file arrives whole", async ()
 	const download = acceptToDownloads(receiver.page);
 	const both = async (what: "kind" | "local" | "remote") =>
 		Promise.all([sender.page, receiver.page].map(async (page) => (await proofOf(page))[what]));
-	const poll = { timeout: 15_000, interval: 100 };
-	await expect.poll(() => both("kind"), poll).toEqual(["direct", "direct"]);
+	await expect.poll(() => both("kind")).toEqual(["direct", "direct"]);
 
 	await sender.page.getByRole("switch").check({ force: true });
-	await expect.poll(() => both("local"), poll).toEqual(["relay", "relay"]);
+	await expect.poll(() => both("local")).toEqual(["relay", "relay"]);
 	expect(await both("remote")).toEqual(["relay", "relay"]);
 	expect(await receiver.page.getByRole("switch").isChecked()).toBe(true);
 	expect(await receiver.page.getByTestId("transfer").getAttribute("data-state")).toBe("moving");
 
 	await receiver.page.getByRole("switch").uncheck({ force: true });
-	await expect.poll(() => both("kind"), poll).toEqual(["direct", "direct"]);
+	await expect.poll(() => both("kind")).toEqual(["direct", "direct"]);
 
 	expect(await sha256OfFile(await (await download).path())).toBe(large.sha256);
 	await untilState(sender.page, "done");
@@ -70,7 +69,7 @@ test("several files arrive, an empty one among them", async () => {
 	});
 	await receiver.page.getByTestId("accept-browser-storage").click();
 	await untilState(receiver.page, "done");
-	await expect.poll(() => arrived.size, { timeout: 10_000 }).toBe(some.length);
+	await expect.poll(() => arrived.size).toBe(some.length);
 	expect(arrived).toEqual(
 		new Map(some.map(({ path, sha256 }) => [path.slice(join(path, "..").length + 1), sha256])),
 	);

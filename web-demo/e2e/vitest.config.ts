@@ -10,6 +10,8 @@ export default defineConfig({
 		fileParallelism: false,
 		testTimeout: 120_000,
 		hookTimeout: 60_000,
+		// A busy machine needs longer than vitest's second for a connection to stand.
+		expect: { poll: { timeout: 60_000, interval: 100 } },
 		reporters: ["verbose"],
 	},
 });

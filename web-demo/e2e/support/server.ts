@@ -1,15 +1,15 @@
-//! The server under test: the real binary on free ports of loopback, with a data folder of its own.
+//! The server under test: the real binary on free ports of loopback with a data folder of its own, or one that already
+//! runs, such as a container's.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
-import { createSocket } from "node:dgram";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const BINARY = process.env["CAUSEWAY_BIN"] ?? join(import.meta.dirname, "../../../target/release/causeway");
+/** A server that runs already, and its operator's address. Tests with settings of their own start the binary all the same. */
+const RUNNING = { url: process.env["CAUSEWAY_URL"], ops: process.env["CAUSEWAY_OPS"] };
 const READY_MS = 20_000;
 const STOP_MS = 15_000;
 
@@ -17,44 +17,46 @@ const STOP_MS = 15_000;
 export class Server {
 	readonly url: string;
 	readonly #ops: string;
-	readonly #process: ChildProcess;
-	readonly #exited: Promise<void>;
-	readonly #folder: string;
+	readonly #stop: () => Promise<void>;
 
-	/** Starts the binary with settings from the environment, and waits until it is ready. */
+	/** Finds the running server, or starts the binary with settings from the environment and waits until it is ready. */
 	static async start(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
+		const { url, ops } = RUNNING;
+		if (url !== undefined && ops !== undefined && Object.keys(settings).length === 0) {
+			return new Server(url, ops, async () => {});
+		}
 		if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there; build it with: make build`);
 		const folder = await mkdtemp(join(tmpdir(), "causeway-e2e-"));
-		const [http, ops, turn] = [await freeTcpPort(), await freeTcpPort(), await freeUdpPort()];
 		const child = spawn(
 			BINARY,
 			[
 				"serve",
-				...["--http", `127.0.0.1:${http}`, "--ops", `127.0.0.1:${ops}`, "--turn-port", String(turn)],
+				...["--http", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--turn-port", "0"],
 				...["--listen", "127.0.0.1", "--data-dir", folder],
 			],
 			{ stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...settings } },
 		);
-		const server = new Server(child, http, ops, folder);
-		await server.#ready();
-		return server;
+		const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+		const stop = async () => {
+			child.kill("SIGTERM");
+			const force = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+			await exited;
+			clearTimeout(force);
+			await rm(folder, { recursive: true, force: true });
+		};
+		try {
+			const banner = await printed(child, "Stop with Ctrl-C.");
+			return new Server(addressIn(banner, "demo"), addressIn(banner, "metrics"), stop);
+		} catch (error) {
+			await stop();
+			throw error;
+		}
 	}
 
-	private constructor(child: ChildProcess, http: number, ops: number, folder: string) {
-		this.url = `http://localhost:${http}`;
-		this.#ops = `http://127.0.0.1:${ops}`;
-		this.#process = child;
-		this.#folder = folder;
-		this.#exited = new Promise((resolve) => child.once("exit", () => resolve()));
-		child.stdout?.on("data", (chunk: Buffer) => this.#log.push(chunk.toString()));
-		child.stderr?.on("data", (chunk: Buffer) => this.#log.push(chunk.toString()));
-	}
-
-	readonly #log: string[] = [];
-
-	/** What the server said so far. */
-	get log(): string {
-		return this.#log.join("");
+	private constructor(url: string, ops: string, stop: () => Promise<void>) {
+		this.url = url;
+		this.#ops = ops;
+		this.#stop = stop;
 	}
 
 	/** The sum of a metric over all its labels; zero if it was never moved. */
@@ -66,55 +68,34 @@ export class Server {
 		return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
 	}
 
-	/** Stops the server. */
-	async stop(): Promise<void> {
-		this.#process.kill("SIGTERM");
-		const force = setTimeout(() => this.#process.kill("SIGKILL"), STOP_MS);
-		await this.#exited;
-		clearTimeout(force);
-		await rm(this.#folder, { recursive: true, force: true });
-	}
-
-	async #ready(): Promise<void> {
-		const deadline = Date.now() + READY_MS;
-		for (;;) {
-			const ready = await fetch(`${this.#ops}/readyz`).then(
-				(response) => response.ok,
-				() => false,
-			);
-			if (ready) return;
-			if (this.#process.exitCode !== null || Date.now() > deadline) {
-				await this.stop();
-				throw new Error(`the server did not become ready:\n${this.log}`);
-			}
-			await new Promise((resolve) => setTimeout(resolve, 50));
-		}
+	/** Stops the server if it was started here. */
+	stop(): Promise<void> {
+		return this.#stop();
 	}
 }
 
-function freeTcpPort(): Promise<number> {
+/** What the process prints up to a line, which it prints once everything is bound. */
+function printed(child: ChildProcess, last: string): Promise<string> {
 	return new Promise((resolve, reject) => {
-		const server = createServer();
-		server.once("error", reject);
-		server.listen(0, "127.0.0.1", () => {
-			const address = server.address();
-			server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-		});
+		let said = "";
+		const give = (what: string) => reject(new Error(`the server ${what}:\n${said}`));
+		const timer = setTimeout(() => give("did not become ready"), READY_MS);
+		child.once("exit", () => give("ended"));
+		for (const stream of [child.stdout, child.stderr]) {
+			stream?.on("data", (chunk: Buffer) => {
+				said += chunk.toString();
+				if (!said.includes(last)) return;
+				clearTimeout(timer);
+				resolve(said);
+			});
+		}
 	});
 }
 
-/** Below the range of relayed addresses, where the server's own port must not lie, and of ephemeral ports. */
-async function freeUdpPort(): Promise<number> {
-	for (;;) {
-		const port = randomInt(20_000, 32_000);
-		if (await canBind(port)) return port;
-	}
-}
-
-function canBind(port: number): Promise<boolean> {
-	return new Promise((resolve) => {
-		const socket = createSocket("udp4");
-		socket.once("error", () => resolve(false));
-		socket.bind(port, "127.0.0.1", () => socket.close(() => resolve(true)));
-	});
+/** The origin on the banner's line of this name. */
+function addressIn(banner: string, name: string): string {
+	const line = banner.split("\n").find((candidate) => candidate.trimStart().startsWith(name));
+	const url = /http:\/\/\S+/.exec(line ?? "")?.[0];
+	if (url === undefined) throw new Error(`the server does not say its ${name} address:\n${banner}`);
+	return new URL(url).origin;
 }
