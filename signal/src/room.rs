@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage};
+use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation};
 use causeway_protocol::message::{ClientMessage, ServerMessage};
 use causeway_protocol::rest::RoomFacts;
 use causeway_protocol::token::{JoinClaims, RoomRole};
@@ -174,7 +174,10 @@ impl RoomActor {
         let room = self.room.id();
         tracing::info!(%room, reason = ending.as_str(), "room ended");
         if ending.revokes() {
-            let order = RelayOrder::RevokeRoom { room: room.clone() };
+            // The credentials of a room end with it at the latest, and none lives longer than this.
+            let until = clock::now().unix.plus(self.registered.signal.settings.credential_ttl_seconds);
+            let revoke = Revocation::Room { room: room.clone() };
+            let order = RelayOrder { revoke, until: until.min(self.room.expires_at()) };
             if let Err(error) = self.registered.signal.bus.publish(BusMessage::RelayOrder(order)) {
                 tracing::warn!(%room, %error, "relays were not told that the room ended");
             }

@@ -6,7 +6,7 @@ mod common;
 
 use causeway_cluster::{Bus, Delivery, Topic};
 use causeway_protocol::ErrorCode;
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage};
+use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation};
 use causeway_protocol::message::{ClientMessage, ServerMessage};
 use causeway_protocol::rest::{CreateRoom, JoinRoom, RoomFacts};
 use causeway_signal::SignalSettings;
@@ -24,7 +24,8 @@ async fn a_room_ends_at_its_time_with_everybody_in_it_and_the_relays_are_told() 
         matches!(messages[..], [ServerMessage::Closing { code: 4410, reconnect: false, .. }]),
         "{messages:?}"
     );
-    let revoked = RelayOrder::RevokeRoom { room: room.room.clone() };
+    let revoke = Revocation::Room { room: room.room.clone() };
+    let revoked = RelayOrder { revoke, until: room.expires_at };
     assert_eq!(within(orders.next()).await, Some(Delivery::Message(BusMessage::RelayOrder(revoked))));
     assert_eq!(code(server.join(&room.room, &JoinRoom::default()).await), ErrorCode::RoomNotFound);
     // Its place is free again.

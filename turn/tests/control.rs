@@ -4,7 +4,7 @@
 mod common;
 
 use causeway_cluster::{Bus, Delivery, MemoryBus, Subscription, Topic};
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage};
+use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation};
 use causeway_protocol::token::{PeerPolicy, TurnClaims, TurnCredential, TurnIssuer};
 use causeway_service::clock;
 use common::client::{Client, Incoming};
@@ -36,28 +36,26 @@ fn usage_of_a_rooms_peer_appears_on_the_bus() {
 
 #[test]
 fn a_revoked_rooms_allocation_ends_and_its_credential_is_refused() {
-    check_revocation(RelayOrder::RevokeRoom { room: "kitchen".parse().unwrap() });
+    check_revocation(Revocation::Room { room: "kitchen".parse().unwrap() });
 }
 
 #[test]
 fn a_revoked_peers_allocation_ends_and_its_credential_is_refused() {
-    check_revocation(RelayOrder::RevokePeer {
-        room: "kitchen".parse().unwrap(),
-        peer: "alice".parse().unwrap(),
-    });
+    check_revocation(Revocation::Peer { room: "kitchen".parse().unwrap(), peer: "alice".parse().unwrap() });
 }
 
 #[test]
 fn a_revoked_credentials_allocation_ends_and_it_is_refused() {
-    check_revocation(RelayOrder::RevokeCredential { jti: "jti-alice".parse().unwrap() });
+    check_revocation(Revocation::Credential { jti: "jti-alice".parse().unwrap() });
 }
 
-/// `order` concerns alice in the kitchen.
-fn check_revocation(order: RelayOrder) {
+/// `revoke` concerns alice in the kitchen.
+fn check_revocation(revoke: Revocation) {
     let relay = TestRelay::start(&settings());
     let mut usage = Usage::of(&relay.bus);
     let mut alice = client(&relay, "alice");
     let relayed = alice.allocate();
+    let order = RelayOrder { revoke, until: clock::now().unix.plus(60) };
     relay.bus.publish(BusMessage::RelayOrder(order)).unwrap();
     usage.wait(|usage| usage.allocations == 0);
     std::net::UdpSocket::bind(relayed).expect("the allocation's port is free again");

@@ -58,7 +58,8 @@ impl Bus for MemoryBus {
 
 #[cfg(test)]
 mod tests {
-    use causeway_protocol::bus::{RelayOrder, RelayUsage};
+    use causeway_protocol::UnixSeconds;
+    use causeway_protocol::bus::{RelayOrder, RelayUsage, Revocation};
 
     use super::*;
     use crate::Delivery;
@@ -103,7 +104,10 @@ mod tests {
     }
 
     fn order() -> BusMessage {
-        BusMessage::RelayOrder(RelayOrder::RevokeRoom { room: "kitchen".parse().unwrap() })
+        BusMessage::RelayOrder(RelayOrder {
+            revoke: Revocation::Room { room: "kitchen".parse().unwrap() },
+            until: UnixSeconds(1_800_000_000),
+        })
     }
 
     fn usage(sent_bytes: u64) -> BusMessage {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::TokenId;
-use crate::{NodeId, PeerId, RoomId};
+use crate::{NodeId, PeerId, RoomId, UnixSeconds};
 
 /// A message on the Bus. Old and new processes run side by side during a deploy: an unknown `kind` is counted
 /// and passed over, never an error.
@@ -33,24 +33,34 @@ pub struct RelayUsage {
     pub received_bytes: u64,
 }
 
-/// What relays must do at once, and go on doing until the credentials concerned have expired.
+/// What relays must do at once: end what is revoked, and refuse it until no credential of it can be left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayOrder {
+    /// What is revoked.
+    #[serde(flatten)]
+    pub revoke: Revocation,
+    /// When the last credential concerned expires, and the order may be forgotten.
+    pub until: UnixSeconds,
+}
+
+/// What a [`RelayOrder`] concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "order", rename_all = "kebab-case")]
-pub enum RelayOrder {
-    /// End the allocations of one credential and refuse it.
-    RevokeCredential {
+#[serde(tag = "revoke", rename_all = "kebab-case")]
+pub enum Revocation {
+    /// One credential.
+    Credential {
         /// The credential's `jti`.
         jti: TokenId,
     },
-    /// End the allocations of a peer in a room and refuse its credentials.
-    RevokePeer {
+    /// All credentials of a peer in a room.
+    Peer {
         /// The room.
         room: RoomId,
         /// The peer.
         peer: PeerId,
     },
-    /// End all allocations of a room and refuse its credentials.
-    RevokeRoom {
+    /// All credentials of a room.
+    Room {
         /// The room.
         room: RoomId,
     },

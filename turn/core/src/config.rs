@@ -23,8 +23,6 @@ pub struct RelayConfig {
     pub max_lifetime: Duration,
     /// How long a nonce is good. Default: 600 s, as coturn's.
     pub nonce_lifetime: Duration,
-    /// How long a revocation is remembered; credentials should not live longer. Default: 24 h.
-    pub revocation_lifetime: Duration,
     /// What a relay may hold.
     pub limits: Limits,
     /// Whether peers on loopback addresses are allowed. Only for tests.
@@ -48,7 +46,6 @@ impl RelayConfig {
             default_lifetime: Duration::from_secs(600),
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: Duration::from_secs(600),
-            revocation_lifetime: Duration::from_secs(24 * 3600),
             limits: Limits::default(),
             loopback_peers: LoopbackPeers::Refused,
             denied_peers: Vec::new(),

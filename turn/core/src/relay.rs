@@ -95,7 +95,7 @@ impl Relay {
             policy: Policy::new(&config, Arc::clone(&own)),
             nonces: Nonces::new(nonce_key, config.nonce_lifetime),
             keyring: Keyring::new(credentials, &config.realm, hasher.clone()),
-            revocations: Revocations::new(config.revocation_lifetime, hasher.clone()),
+            revocations: Revocations::new(hasher.clone()),
             indications: IndicationIds::new(prefix, random.next_u64()),
             random: Box::new(random),
             allocations: Slab::new(),
@@ -314,7 +314,7 @@ impl Relay {
         let concerned: Vec<u32> = self
             .allocations
             .iter()
-            .filter(|(_, allocation)| revocation::matches(&order, &allocation.grant))
+            .filter(|(_, allocation)| revocation::matches(&order.revoke, &allocation.grant))
             .map(|(number, _)| number)
             .collect();
         for number in concerned {

@@ -2,7 +2,8 @@
 
 mod common;
 
-use causeway_protocol::bus::RelayOrder;
+use causeway_protocol::UnixSeconds;
+use causeway_protocol::bus::{RelayOrder, Revocation};
 use causeway_stun::Method;
 use causeway_turn_core::*;
 use common::*;
@@ -13,7 +14,7 @@ fn a_revoked_credential_loses_its_allocation_and_gets_no_other() {
     let mut client = Client::with(&room_credential(|_| ()), "1.1.1.1:1000");
     let relayed = client.allocate(&mut world);
     client.bind(&mut world, 0x4000, PEER);
-    world.control(revoke(RelayOrder::RevokeCredential { jti: "token1".parse().unwrap() }));
+    world.control(revoke(Revocation::Credential { jti: "token1".parse().unwrap() }));
     assert_eq!(world.unbound, [relayed]);
     assert_eq!(world.end_reasons(), [EndReason::Revoked]);
     let verdict = world.client_sends(client.address, &channel_data(0x4000, b"x"));
@@ -41,9 +42,9 @@ fn a_revoked_peer_or_room_loses_every_allocation_and_others_lose_none() {
     }
     world.allocated("1.1.1.1:2000");
     let room = || "kitchen".parse().unwrap();
-    world.control(revoke(RelayOrder::RevokePeer { room: room(), peer: "a".parse().unwrap() }));
+    world.control(revoke(Revocation::Peer { room: room(), peer: "a".parse().unwrap() }));
     assert_eq!(world.relay.counters().allocations, 3);
-    world.control(revoke(RelayOrder::RevokeRoom { room: room() }));
+    world.control(revoke(Revocation::Room { room: room() }));
     assert_eq!(world.relay.counters().allocations, 2);
     assert_eq!(world.end_reasons(), [EndReason::Revoked; 2]);
 }
@@ -56,7 +57,7 @@ fn an_order_that_comes_while_the_port_is_being_bound_is_obeyed() {
     client.learn_nonce(&mut world);
     let request = client.request(Method::Allocate, &[UDP]);
     client.exchange(&mut world, &request);
-    world.control(revoke(RelayOrder::RevokeRoom { room: "kitchen".parse().unwrap() }));
+    world.control(revoke(Revocation::Room { room: "kitchen".parse().unwrap() }));
     world.finish_binds();
     assert_eq!(Answer(world.replies.pop_front().unwrap().1).code(), 401);
     assert!(world.bound.is_empty());
@@ -65,10 +66,9 @@ fn an_order_that_comes_while_the_port_is_being_bound_is_obeyed() {
 
 #[test]
 fn a_revocation_is_forgotten_when_no_credential_can_be_left() {
-    let mut config = config();
-    config.revocation_lifetime = std::time::Duration::from_secs(60);
-    let mut world = World::with(config);
-    world.control(revoke(RelayOrder::RevokeRoom { room: "kitchen".parse().unwrap() }));
+    let mut world = World::new();
+    let revoke = Revocation::Room { room: "kitchen".parse().unwrap() };
+    world.control(Control::Revoke(RelayOrder { revoke, until: world.now.unix.plus(60) }));
     world.pass(59);
     let mut client = Client::with(&room_credential(|_| ()), "1.1.1.1:1000");
     assert_eq!(client.ask(&mut world, Method::Allocate, &[UDP]).code(), 401);
@@ -76,6 +76,7 @@ fn a_revocation_is_forgotten_when_no_credential_can_be_left() {
     client.allocate(&mut world);
 }
 
-fn revoke(order: RelayOrder) -> Control {
-    Control::Revoke(order)
+/// An order for longer than any test takes.
+fn revoke(revoke: Revocation) -> Control {
+    Control::Revoke(RelayOrder { revoke, until: UnixSeconds(u64::MAX) })
 }
