@@ -53,7 +53,9 @@ describe("directly", () => {
 		const startedAt = performance.now();
 		await expectWhole(await acceptToDownloads(receiver.page));
 		tell("direct", startedAt);
-		expect(await proofOf(sender.page)).toMatchObject({ kind: "direct", relayUrl: null });
+		const proof = await proofOf(sender.page);
+		expect(proof).toMatchObject({ kind: "direct", relayUrl: null });
+		process.stdout.write(`  the browser sent ${(proof.sent / file.size).toFixed(3)} of the file's size\n`);
 		expect(await proofOf(receiver.page)).toMatchObject({ kind: "direct", relayUrl: null });
 	});
 });
