@@ -6,7 +6,7 @@ use std::time::Duration;
 use causeway_protocol::token::TurnVerifier;
 use causeway_turn_core::{
     ConfigError, Credentials, Limits, Listener, LoopbackPeers, NonceKey, OwnRelays, Relay, RelayConfig,
-    RestSecret, StaticUser, Transport,
+    RestSecret, StaticUser,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -24,7 +24,7 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
         .zip(&listeners.hosts)
         .map(|(address, host)| {
             let RelayPair { v4, v6 } = host::relay_pair(host, &listeners.hosts);
-            Listener { address: *address, transport: Transport::Udp, relay_v4: v4, relay_v6: v6 }
+            Listener { address: *address, relay_v4: v4, relay_v6: v6 }
         })
         .collect();
     RelayConfig {

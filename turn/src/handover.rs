@@ -189,7 +189,7 @@ fn token(datagram: &[u8], kind: [u8; 2]) -> Option<[u8; 8]> {
 #[cfg(test)]
 mod tests {
     use causeway_stun::{Class, MessageWriter, Method, TransactionId};
-    use causeway_turn_core::ListenerId;
+    use causeway_turn_core::{ListenerId, Via};
 
     use super::*;
 
@@ -265,7 +265,7 @@ mod tests {
     }
 
     fn client(port: u16) -> ClientAddr {
-        ClientAddr { source: ([192, 0, 2, 1], port).into(), listener: ListenerId(0) }
+        ClientAddr { source: ([192, 0, 2, 1], port).into(), listener: ListenerId(0), via: Via::Udp }
     }
 
     fn answer(token: [u8; 8]) -> Vec<u8> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use causeway_protocol::bus::RelayOrder;
 use causeway_protocol::{Moment, Now};
 use causeway_service::clock;
-use causeway_turn_core::{Action, ClientAddr, Control, ListenerId, Payload, PeerAddr, Relay, Verdict};
+use causeway_turn_core::{Action, ClientAddr, Control, ListenerId, Payload, PeerAddr, Relay, Verdict, Via};
 use mio::{Events, Poll};
 use tokio::sync::mpsc;
 
@@ -225,7 +225,7 @@ impl Running {
                 let Some(socket) = worker.sockets.listener(listener) else { return false };
                 let Some((length, source)) = receive(socket, room) else { return false };
                 let datagram = room.get(..length).unwrap_or_default();
-                let from = ClientAddr { source, listener };
+                let from = ClientAddr { source, listener, via: Via::Udp };
                 if let Some(owner) = worker.handover.owner(now.moment, from, datagram) {
                     self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
                     if worker.handover.pass_on(owner, from, datagram) == Err(Full) {

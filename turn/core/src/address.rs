@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV6};
 
 /// Which of the configured listeners a client reached: an index into [`RelayConfig::listeners`].
 ///
-/// The listener stands for the server's half of the 5-tuple, its address and its transport.
+/// The listener stands for the server's address; [`Via`] for the transport.
 ///
 /// [`RelayConfig::listeners`]: crate::RelayConfig::listeners
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,8 +16,80 @@ pub struct ListenerId(pub u16);
 pub struct ClientAddr {
     /// The client's transport address as we see it, behind whatever NATs there are: its server-reflexive address.
     pub source: SocketAddr,
-    /// Our half of the 5-tuple.
+    /// The address of ours that it reached.
     pub listener: ListenerId,
+    /// The transport between the two.
+    pub via: Via,
+}
+
+/// The transport between a client and us, and which of the shell's sessions carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// Plain datagrams.
+    Udp,
+    /// A TCP connection.
+    Tcp(SessionId),
+    /// TLS over a TCP connection.
+    Tls(SessionId),
+    /// DTLS over UDP: datagrams, one record each.
+    Dtls(SessionId),
+}
+
+/// A connection or DTLS session of the shell. The shell gives the number, and reuses it only after
+/// [`Relay::on_session_closed`](crate::Relay::on_session_closed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u32);
+
+/// The transport between a client and us, without saying which session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Plain datagrams.
+    Udp,
+    /// A TCP connection.
+    Tcp,
+    /// TLS over a TCP connection.
+    Tls,
+    /// DTLS over UDP.
+    Dtls,
+}
+
+impl Via {
+    /// Without the session.
+    #[must_use]
+    pub const fn transport(self) -> Transport {
+        match self {
+            Self::Udp => Transport::Udp,
+            Self::Tcp(_) => Transport::Tcp,
+            Self::Tls(_) => Transport::Tls,
+            Self::Dtls(_) => Transport::Dtls,
+        }
+    }
+}
+
+impl Transport {
+    /// Every transport.
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Dtls];
+
+    /// Whether messages follow one another in a stream of bytes. Then ChannelData is padded to a multiple of four
+    /// bytes (RFC 8656 §12.5).
+    #[must_use]
+    pub const fn is_stream(self) -> bool {
+        match self {
+            Self::Udp | Self::Dtls => false,
+            Self::Tcp | Self::Tls => true,
+        }
+    }
+
+    /// The value of a metric's label, or a word for a log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Dtls => "dtls",
+        }
+    }
 }
 
 /// The transport address of a peer: someone with whom a client exchanges data through its relayed address

@@ -111,8 +111,6 @@ pub enum ConfigError {
 pub struct Listener {
     /// The local address. Peers are never relayed to it.
     pub address: SocketAddr,
-    /// How clients reach it.
-    pub transport: Transport,
     /// Where IPv4 relayed addresses are bound; `None`: this listener gives none.
     pub relay_v4: Option<Ipv4Addr>,
     /// Where IPv6 relayed addresses are bound; `None`: this listener gives none.
@@ -128,13 +126,6 @@ impl Listener {
             AddressFamily::Ipv6 => self.relay_v6.map(IpAddr::V6),
         }
     }
-}
-
-/// How a client reaches a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
 }
 
 /// How much a relay holds at a time; each is per [`Relay`](crate::Relay), that is per worker.

@@ -81,8 +81,13 @@ impl Relay {
         let to = allocation.client;
         let length = u16::try_from(datagram.len()).map_err(|_too_long| DropReason::TooLong)?;
         let (header, padding) = match allocation.channels.number(from, now.moment) {
-            // Over UDP a ChannelData message needs no padding (RFC 8656 §12.5).
-            Some(channel) => (Header::channel_data(ChannelData::header(channel, length)), 0),
+            // RFC 8656 §12.5: padded in a stream; a datagram needs none.
+            Some(channel) => {
+                let padding =
+                    if to.via.transport().is_stream() { ChannelData::stream_padding(length) } else { 0 };
+                let padding = u8::try_from(padding).map_err(|_too_long| DropReason::TooLong)?;
+                (Header::channel_data(ChannelData::header(channel, length)), padding)
+            }
             None => data_indication(self.indications.next(), from, length).ok_or(DropReason::TooLong)?,
         };
         self.account(number, Direction::ToClient, datagram.len(), now)?;

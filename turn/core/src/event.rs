@@ -101,11 +101,14 @@ pub enum EndReason {
     Revoked,
     /// Its credential's byte budget is used up.
     BudgetSpent,
+    /// The connection or DTLS session between client and relay is over.
+    Disconnected,
 }
 
 impl EndReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Released, Self::Expired, Self::Revoked, Self::BudgetSpent];
+    pub const ALL: [Self; 5] =
+        [Self::Released, Self::Expired, Self::Revoked, Self::BudgetSpent, Self::Disconnected];
 
     /// The value of a metric's label, or a word for a log.
     #[must_use]
@@ -115,6 +118,7 @@ impl EndReason {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::BudgetSpent => "budget_spent",
+            Self::Disconnected => "disconnected",
         }
     }
 }

@@ -23,7 +23,6 @@
 //! # let mut random = rand::rngs::StdRng::seed_from_u64(1);
 //! # let listener = Listener {
 //! #     address: "192.0.2.1:3478".parse()?,
-//! #     transport: Transport::Udp,
 //! #     relay_v4: Some("192.0.2.1".parse()?),
 //! #     relay_v6: None,
 //! # };
@@ -32,7 +31,7 @@
 //! let key = NonceKey::random(&mut random);
 //! let mut relay = Relay::new(config, Credentials::none(), &key, own, random)?;
 //! # let now = Now { moment: Moment::default(), unix: UnixSeconds(0) };
-//! # let from = ClientAddr { source: "198.51.100.7:40000".parse()?, listener: ListenerId(0) };
+//! # let from = ClientAddr { source: "198.51.100.7:40000".parse()?, listener: ListenerId(0), via: Via::Udp };
 //! # let datagram = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 //!
 //! // For every datagram on a listener; on a relay socket it is `on_peer`.
@@ -88,10 +87,10 @@ mod verdict;
 mod wheel;
 
 pub use action::{Action, BindError, BindTicket, Control, Reply};
-pub use address::{ClientAddr, ListenerId, PeerAddr, RelayPort};
+pub use address::{ClientAddr, ListenerId, PeerAddr, RelayPort, SessionId, Transport, Via};
 pub use auth::credentials::{Credentials, RestSecret, StaticUser};
 pub use auth::nonce::NonceKey;
-pub use config::{ConfigError, Limits, Listener, LoopbackPeers, RelayConfig, Transport};
+pub use config::{ConfigError, Limits, Listener, LoopbackPeers, RelayConfig};
 pub use counters::{AnswerCode, Counters, RequestMethod};
 pub use dropped::DropReason;
 pub use event::{AllocationId, EndReason, Event, Subject, Traffic, Usage};

@@ -123,7 +123,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Listener, Transport};
+    use crate::config::Listener;
 
     #[test]
     fn the_public_policy_judges_every_address_of_the_regression_list() {
@@ -235,7 +235,6 @@ mod tests {
     fn config(loopback: LoopbackPeers) -> RelayConfig {
         let listener = |address: &str| Listener {
             address: address.parse().unwrap(),
-            transport: Transport::Udp,
             relay_v4: Some("51.0.0.1".parse().unwrap()),
             relay_v6: None,
         };

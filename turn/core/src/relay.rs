@@ -138,6 +138,16 @@ impl Relay {
         self.on_ticket(now, ticket, result);
     }
 
+    /// A client's connection or DTLS session is over, and with it its 5-tuple: the allocation ends, and so does an
+    /// Allocate request that waits for its port.
+    pub fn on_session_closed(&mut self, client: ClientAddr) {
+        match self.by_client.get(&client).copied() {
+            Some(Holder::Allocation(number)) => self.end(number, EndReason::Disconnected),
+            Some(Holder::Pending(ticket)) => self.abandon(ticket),
+            None => {}
+        }
+    }
+
     /// An order from outside the data path.
     pub fn on_control(&mut self, now: Now, control: Control) {
         match control {

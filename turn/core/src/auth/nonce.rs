@@ -131,7 +131,7 @@ const fn seconds(moment: Moment) -> [u8; TIME_LENGTH] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::ListenerId;
+    use crate::address::{ListenerId, Via};
 
     #[test]
     fn a_nonce_is_good_for_its_client_until_its_lifetime_is_over() {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn client(source: &str) -> ClientAddr {
-        ClientAddr { source: source.parse().unwrap(), listener: ListenerId(0) }
+        ClientAddr { source: source.parse().unwrap(), listener: ListenerId(0), via: Via::Udp }
     }
 
     fn at(seconds: u64) -> Moment {

@@ -41,6 +41,8 @@ pub(crate) struct Pending {
     lifetime: Duration,
     budget: Option<BudgetNumber>,
     legs: [Option<Leg>; 2],
+    /// The client's session is over: nobody is left to answer.
+    abandoned: bool,
 }
 
 /// One relayed address to be.
@@ -70,7 +72,15 @@ impl Pending {
         budget: Option<BudgetNumber>,
         legs: [Option<Leg>; 2],
     ) -> Self {
-        Self { client: request.from, sender: sender.clone(), answer: request.answer, lifetime, budget, legs }
+        Self {
+            client: request.from,
+            sender: sender.clone(),
+            answer: request.answer,
+            lifetime,
+            budget,
+            legs,
+            abandoned: false,
+        }
     }
 
     /// Whether this is the same request again.
@@ -150,13 +160,23 @@ impl Relay {
         }
     }
 
+    /// The client of a request is gone: what is bound for it is given back as soon as nothing waits any more.
+    pub(crate) fn abandon(&mut self, number: u64) {
+        let Some(pending) = self.pending.get_mut(&number) else { return };
+        pending.abandoned = true;
+        // Its address may be another client's in a moment.
+        self.by_client.remove(&pending.client);
+    }
+
     /// Every leg is bound or given up: the allocation begins, or the request is refused.
     fn complete(&mut self, number: u64, now: Now) {
         let Some(pending) = self.pending.remove(&number) else { return };
-        self.by_client.remove(&pending.client);
-        let Pending { client, sender, answer, lifetime, budget, legs } = pending;
+        let Pending { client, sender, answer, lifetime, budget, legs, abandoned } = pending;
+        if !abandoned {
+            self.by_client.remove(&client);
+        }
 
-        let refusal = if self.revocations.revoked(&sender.grant, now.unix) {
+        let refusal = if abandoned || self.revocations.revoked(&sender.grant, now.unix) {
             Some(Refusal::Unauthenticated)
         } else {
             let bound = legs.iter().flatten().any(|leg| matches!(leg.state, LegState::Bound(_)));
@@ -175,6 +195,9 @@ impl Relay {
             }
             self.leave(&sender.grant.subject);
             self.close_budget(budget);
+            if abandoned {
+                return;
+            }
             let queued = self.refuse(client, now, &answer, sender.answer_seal(), &refusal);
             self.settle(queued);
             return;

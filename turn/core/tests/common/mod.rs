@@ -48,7 +48,6 @@ pub struct World {
 pub fn config() -> RelayConfig {
     let listener = |address: &str| Listener {
         address: address.parse().unwrap(),
-        transport: Transport::Udp,
         relay_v4: Some(RELAY_V4.parse().unwrap()),
         relay_v6: Some(RELAY_V6.parse().unwrap()),
     };
@@ -172,7 +171,12 @@ impl World {
 
     /// A client that has authenticated and allocated an IPv4 address.
     pub fn allocated(&mut self, source: &str) -> (Client, SocketAddr) {
-        let mut client = Client::new(source);
+        self.allocated_via(source, Via::Udp)
+    }
+
+    /// The same over another transport.
+    pub fn allocated_via(&mut self, source: &str, via: Via) -> (Client, SocketAddr) {
+        let mut client = Client::via(source, via);
         let relayed = client.allocate(self);
         (client, relayed)
     }
@@ -235,6 +239,11 @@ pub const UDP: &dyn Encode = &RequestedTransport::UDP;
 impl Client {
     pub fn new(source: &str) -> Self {
         Self::of("alice", "secret", source)
+    }
+
+    pub fn via(source: &str, via: Via) -> Self {
+        let client = Self::new(source);
+        Self { address: ClientAddr { via, ..client.address }, ..client }
     }
 
     pub fn of(username: &str, password: &str, source: &str) -> Self {
@@ -405,7 +414,7 @@ pub fn client(source: &str) -> ClientAddr {
         SocketAddr::V4(_) => ListenerId(0),
         SocketAddr::V6(_) => ListenerId(1),
     };
-    ClientAddr { source, listener }
+    ClientAddr { source, listener, via: Via::Udp }
 }
 
 pub fn peer(address: &str) -> PeerAddr {
