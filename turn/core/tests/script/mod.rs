@@ -6,6 +6,8 @@
 //! ```
 //! The relay is given an honest shell, so whatever the script says has to hold afterwards: see [`Player::check`].
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use causeway_protocol::UnixSeconds;
 use causeway_protocol::bus::{RelayOrder, Revocation};
 use causeway_stun::attributes::*;
