@@ -343,6 +343,12 @@ impl Client {
         self.nonce = answer.message().get::<Nonce<'_>>().unwrap().unwrap().as_bytes().to_vec();
     }
 
+    /// Before a nonce grows stale.
+    pub fn learn_nonce_again(&mut self, world: &mut World) {
+        self.nonce.clear();
+        self.learn_nonce(world);
+    }
+
     pub fn allocate(&mut self, world: &mut World) -> SocketAddr {
         let answer = self.ask(world, Method::Allocate, &[UDP]);
         assert_eq!(answer.code(), 0);
