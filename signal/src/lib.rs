@@ -12,7 +12,6 @@ mod http;
 mod ice;
 mod limits;
 mod metrics;
-mod network;
 mod outbox;
 mod password;
 mod registry;
@@ -24,8 +23,8 @@ mod slots;
 mod socket;
 mod start;
 mod state;
+mod stranger;
 mod text;
 
-pub use network::{Network, NetworkError};
 pub use settings::{LimitSettings, SettingProblem, SignalSettings, TimingSettings};
 pub use start::{ExtraRoutes, RunningSignal, SignalParts, StartError, start};

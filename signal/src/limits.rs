@@ -11,8 +11,8 @@ use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use crate::network::Stranger;
 use crate::settings::LimitSettings;
+use crate::stranger::Stranger;
 
 /// Keys that one limiter remembers; about 100 bytes each. Above it, strangers that are not remembered yet are
 /// refused until others have been quiet: whoever can use this many addresses is an attack.

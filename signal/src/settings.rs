@@ -1,9 +1,8 @@
 //! What an operator can set, with the limits of each setting.
 
+use causeway_protocol::Network;
 use causeway_protocol::token::PeerPolicy;
 use serde::{Deserialize, Serialize};
-
-use crate::network::Network;
 
 /// The settings of rooms, their HTTP API and their WebSockets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::metrics;
-use crate::network::Stranger;
+use crate::stranger::Stranger;
 
 struct Taken {
     total: usize,

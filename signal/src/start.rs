@@ -156,7 +156,11 @@ async fn hand_out(mut usage: Subscription, signal: Arc<Signal>) {
                     let _made_up_for = room.try_send(Counted(usage));
                 }
             }
-            Delivery::Message(BusMessage::RelayOrder(_)) | Delivery::Gap => {}
+            // Of other topics, or made up for by the next report.
+            Delivery::Message(
+                BusMessage::RelayOrder(_) | BusMessage::RoomAddresses(_) | BusMessage::RoomQuery(_),
+            )
+            | Delivery::Gap => {}
         }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use causeway_cluster::{Bus, Delivery, Subscription};
 use causeway_protocol::Moment;
-use causeway_protocol::bus::{BusMessage, RelayOrder};
+use causeway_protocol::bus::BusMessage;
 use causeway_service::clock;
-use causeway_turn_core::{Event, Subject, Usage};
+use causeway_turn_core::{Control, Event, Subject, Usage};
 use mio::Waker;
 use tokio::sync::mpsc;
 
@@ -41,8 +41,20 @@ pub(crate) struct Report {
 /// The way to one worker.
 #[derive(Clone)]
 pub(crate) struct WorkerHandle {
-    pub(crate) orders: mpsc::Sender<RelayOrder>,
+    pub(crate) orders: mpsc::Sender<Control>,
     pub(crate) waker: Arc<Waker>,
+}
+
+impl WorkerHandle {
+    /// Gives an order. A full queue is waited for, since no order may be lost; a worker that is gone has nothing left
+    /// to do, and its exit is on the way to the control plane.
+    async fn order(&self, order: Control) {
+        if self.orders.send(order).await.is_ok()
+            && let Err(error) = self.waker.wake()
+        {
+            tracing::warn!(%error, "cannot wake a worker; it acts on the order a moment later");
+        }
+    }
 }
 
 /// The part of a running relay that talks to the Bus. Run it on a runtime for as long as the relay runs.
@@ -141,17 +153,13 @@ impl ControlPlane {
             Delivery::Message(BusMessage::RelayOrder(order)) => {
                 tracing::info!(?order, "revocation");
                 for worker in &self.workers {
-                    // A full queue is waited for: a revocation must not be lost. A worker that is gone has
-                    // nothing left to revoke, and its exit is on the way here.
-                    if worker.orders.send(order.clone()).await.is_ok()
-                        && let Err(error) = worker.waker.wake()
-                    {
-                        tracing::warn!(%error, "cannot wake a worker; it acts on the order a moment later");
-                    }
+                    worker.order(Control::Revoke(order.clone())).await;
                 }
             }
             // Of another topic.
-            Delivery::Message(BusMessage::RelayUsage(_)) => {}
+            Delivery::Message(
+                BusMessage::RelayUsage(_) | BusMessage::RoomAddresses(_) | BusMessage::RoomQuery(_),
+            ) => {}
             Delivery::Gap => {
                 tracing::warn!("orders to the relay were lost; some revocations may not be in force");
             }

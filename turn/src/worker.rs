@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use causeway_protocol::bus::RelayOrder;
 use causeway_protocol::{Moment, Now};
 use causeway_service::clock;
 use causeway_turn_core::{Action, ClientAddr, Control, ListenerId, Payload, PeerAddr, Relay, Verdict, Via};
@@ -56,7 +55,7 @@ pub(crate) struct Worker {
     pub(crate) poll: Poll,
     pub(crate) sockets: Sockets,
     pub(crate) signals: Arc<Signals>,
-    pub(crate) orders: mpsc::Receiver<RelayOrder>,
+    pub(crate) orders: mpsc::Receiver<Control>,
     pub(crate) reports: mpsc::Sender<Report>,
     pub(crate) handover: Handover,
     pub(crate) meter: Meter,
@@ -153,7 +152,7 @@ impl Running {
         }
         for _ in 0..ORDER_BUDGET {
             let Ok(order) = self.worker.orders.try_recv() else { break };
-            self.worker.relay.on_control(now, Control::Revoke(order));
+            self.worker.relay.on_control(now, order);
             self.perform(now);
         }
     }

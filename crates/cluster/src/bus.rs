@@ -10,11 +10,15 @@ pub enum Topic {
     RelayUsage,
     /// [`BusMessage::RelayOrder`]: rooms and admins to every relay.
     RelayOrders,
+    /// [`BusMessage::RoomAddresses`]: relays and signaling to every relay.
+    RoomAddresses,
+    /// [`BusMessage::RoomQuery`]: relays to whoever sends the former.
+    RoomQueries,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: &[Self] = &[Self::RelayUsage, Self::RelayOrders];
+    pub const ALL: &[Self] = &[Self::RelayUsage, Self::RelayOrders, Self::RoomAddresses, Self::RoomQueries];
 
     /// The topic that a message belongs to.
     #[must_use]
@@ -22,6 +26,8 @@ impl Topic {
         match message {
             BusMessage::RelayUsage(_) => Self::RelayUsage,
             BusMessage::RelayOrder(_) => Self::RelayOrders,
+            BusMessage::RoomAddresses(_) => Self::RoomAddresses,
+            BusMessage::RoomQuery(_) => Self::RoomQueries,
         }
     }
 }

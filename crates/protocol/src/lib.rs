@@ -9,6 +9,7 @@ pub mod bus;
 pub mod code;
 pub mod ids;
 pub mod message;
+mod network;
 pub mod rest;
 pub mod secret;
 pub mod time;
@@ -16,6 +17,7 @@ pub mod token;
 
 pub use code::{CloseCode, ErrorCode};
 pub use ids::{NodeId, PeerId, RoomId};
+pub use network::{Network, NetworkError};
 pub use time::{Moment, Now, UnixSeconds};
 
 /// The version of the signaling protocol: the WebSocket subprotocol is `causeway.v1`.

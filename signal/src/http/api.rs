@@ -15,11 +15,11 @@ use causeway_signal_core::{Door, Key, Room, RoomSettings};
 
 use super::Refusal;
 use crate::client;
-use crate::network::Stranger;
 use crate::password::MAX_PASSWORD_LEN;
 use crate::registry::NotOpened;
 use crate::room::{Admit, AskFacts, AskPassword, RoomActor};
 use crate::state::Signal;
+use crate::stranger::Stranger;
 
 /// The longest name of a peer, in characters.
 const MAX_NAME_LEN: usize = 64;
