@@ -6,7 +6,7 @@ use std::time::Duration;
 use causeway_protocol::token::TurnVerifier;
 use causeway_turn_core::{
     ConfigError, Credentials, Limits, Listener, LoopbackPeers, NonceKey, OwnRelays, Relay, RelayConfig,
-    RestSecret, StaticUser,
+    RestSecret, StaticUser, TcpRelaying,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -36,6 +36,8 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
             allocations_per_user: settings.allocations_per_user,
             ..Limits::default()
         },
+        // The shell has no TCP relay sockets.
+        tcp_relaying: TcpRelaying::Refused,
         loopback_peers: if settings.allow_loopback_peers {
             LoopbackPeers::AllowedForTests
         } else {

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use causeway_protocol::{Moment, Now};
 use causeway_service::clock;
-use causeway_turn_core::{Action, ClientAddr, Control, ListenerId, Payload, PeerAddr, Relay, Verdict, Via};
+use causeway_turn_core::{
+    Action, BindError, ClientAddr, Control, ListenerId, Payload, PeerAddr, Relay, Verdict, Via,
+};
 use mio::{Events, Poll};
 use tokio::sync::mpsc;
 
@@ -282,6 +284,11 @@ impl Running {
                     let result = self.worker.sockets.bind(port, next);
                     self.worker.relay.on_bound(now, ticket, result);
                 }
+                Action::Listen { ticket, .. } => {
+                    self.worker.relay.on_bound(now, ticket, Err(BindError::Refused));
+                }
+                // Only allocations that listen bring these.
+                Action::Connect { .. } | Action::Splice { .. } | Action::Disconnect(_) => {}
                 Action::Unbind(port) => {
                     // Planned sends name the slot, which may belong to another allocation in a moment.
                     self.flush();

@@ -4,16 +4,14 @@ use std::fmt;
 
 use causeway_protocol::bus::RelayOrder;
 
-use crate::address::{ClientAddr, RelayPort};
+use crate::address::{ClientAddr, PeerAddr, RelayPort};
 use crate::config::Limits;
 use crate::event::Event;
+use crate::tcp::PeerConnection;
 
 /// Something for the shell to do. Carry them out in the order they come: a port may be unbound and bound again.
+/// Answers are inline, so that answering a stranger touches no heap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an answer is inline, so that answering a stranger touches no heap"
-)]
 pub enum Action {
     /// Bind one UDP socket, or two, and say so with [`Relay::on_bound`](crate::Relay::on_bound).
     Bind {
@@ -24,8 +22,39 @@ pub enum Action {
         /// The next higher port, to be bound too (RFC 8656 §18.7, EVEN-PORT with R): both or neither.
         next: Option<RelayPort>,
     },
-    /// Close a relay socket.
+    /// Listen for TCP connections on a port, and say so with [`Relay::on_bound`](crate::Relay::on_bound). Connections
+    /// that come are told with [`Relay::on_peer_accepted`](crate::Relay::on_peer_accepted).
+    Listen {
+        /// What to name in the answer.
+        ticket: BindTicket,
+        /// The port to listen on; its slot is of the same numbers as those of [`Action::Bind`].
+        port: RelayPort,
+    },
+    /// Close a relay socket, or the listener in the same slot. Connections have an action of their own.
     Unbind(RelayPort),
+    /// Connect to a peer, from the relayed address (RFC 6062 §5.2), and say what became of it with
+    /// [`Relay::on_peer_connected`](crate::Relay::on_peer_connected).
+    Connect {
+        /// What to keep the connection under.
+        connection: PeerConnection,
+        /// The local address, which has a listener.
+        from: RelayPort,
+        /// The peer.
+        to: PeerAddr,
+    },
+    /// Send the answer to a client; from there on pass the bytes of its connection to the peer's and back as
+    /// [`Relay::on_spliced`](crate::Relay::on_spliced) lets them, the bytes that came behind the request first.
+    Splice {
+        /// The client's data connection: the session that the request came on.
+        client: ClientAddr,
+        /// The connection to the peer.
+        connection: PeerConnection,
+        /// The answer to the ConnectionBind request.
+        reply: Reply,
+    },
+    /// Close a connection to a peer, and the client's data connection that is spliced to it. The relay has forgotten
+    /// it: [`Relay::on_peer_closed`](crate::Relay::on_peer_closed) need not follow.
+    Disconnect(PeerConnection),
     /// Send an answer to a client, from the listener it reached.
     Reply {
         /// To whom.

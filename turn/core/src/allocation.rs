@@ -13,6 +13,7 @@ use crate::budget::BudgetNumber;
 use crate::channels::Channels;
 use crate::event::{AllocationId, Usage};
 use crate::permissions::Permissions;
+use crate::tcp::{PeerConnection, RelayProtocol};
 
 /// How long an allocation may outlive its credential: what a Refresh sent just before the end still brings, and
 /// enough that a client near the end is not made to refresh every second.
@@ -26,9 +27,13 @@ pub(crate) struct Allocation {
     pub(crate) username: Box<str>,
     pub(crate) key: IntegrityKey,
     pub(crate) grant: Grant,
+    /// What its peers speak.
+    pub(crate) protocol: RelayProtocol,
     pub(crate) relayed: Relayed,
     pub(crate) permissions: Permissions,
     pub(crate) channels: Channels,
+    /// To peers, of whatever state; a TCP allocation's only.
+    pub(crate) connections: Vec<PeerConnection>,
     pub(crate) usage: Usage,
     pub(crate) budget: Option<BudgetNumber>,
     /// Whether the allocation is on the list of those whose usage is to be reported.
@@ -97,6 +102,7 @@ impl Allocation {
         id: AllocationId,
         client: ClientAddr,
         sender: Authenticated,
+        protocol: RelayProtocol,
         relayed: Relayed,
         created_by: TransactionId,
     ) -> Self {
@@ -106,9 +112,11 @@ impl Allocation {
             username: sender.username,
             key: sender.key,
             grant: sender.grant,
+            protocol,
             relayed,
             permissions: Permissions::default(),
             channels: Channels::default(),
+            connections: Vec::new(),
             usage: Usage::default(),
             budget: None,
             changed: false,

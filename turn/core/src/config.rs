@@ -7,6 +7,7 @@ use std::time::Duration;
 use causeway_stun::attributes::{AddressFamily, Lifetime};
 
 use crate::address::ListenerId;
+use crate::tcp::Worker;
 
 /// The settings of a relay.
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ pub struct RelayConfig {
     pub nonce_lifetime: Duration,
     /// What a relay may hold.
     pub limits: Limits,
+    /// Whether clients get TCP allocations (RFC 6062). Default: they do.
+    pub tcp_relaying: TcpRelaying,
+    /// Which of the process's relays this is. Default: the first.
+    pub worker: Worker,
     /// Whether peers on loopback addresses are allowed. Only for tests.
     pub loopback_peers: LoopbackPeers,
     /// Further addresses that are never peers: this host's other interfaces, Redis. Our own relayed addresses among
@@ -47,6 +52,8 @@ impl RelayConfig {
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: Duration::from_secs(600),
             limits: Limits::default(),
+            tcp_relaying: TcpRelaying::Allowed,
+            worker: Worker::FIRST,
             loopback_peers: LoopbackPeers::Refused,
             denied_peers: Vec::new(),
         }
@@ -144,6 +151,11 @@ pub struct Limits {
     pub pending_binds: usize,
     /// Ports reserved with EVEN-PORT and not used yet, then 508. Default: 256, a guess.
     pub reservations: usize,
+    /// Connections between one TCP allocation and its peers, of whatever state; then 508, and peers that connect are
+    /// refused. Default: 64, a guess.
+    pub connections: usize,
+    /// Connections of all TCP allocations. Default: 4096, a guess: each takes two file descriptors.
+    pub all_connections: usize,
 }
 
 impl Limits {
@@ -162,8 +174,20 @@ impl Default for Limits {
             channels: 128,
             pending_binds: 1024,
             reservations: 256,
+            connections: 64,
+            all_connections: 4096,
         }
     }
+}
+
+/// Whether clients get TCP allocations (RFC 6062).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TcpRelaying {
+    /// A client over TCP or TLS may ask for one.
+    #[default]
+    Allowed,
+    /// 442 answers who asks.
+    Refused,
 }
 
 /// Whether peers on loopback addresses are allowed.

@@ -18,6 +18,8 @@ pub struct Counters {
     pub answers: [u64; AnswerCode::ALL.len()],
     /// Allocations alive.
     pub allocations: u64,
+    /// Connections between TCP allocations and peers, of whatever state.
+    pub connections: u64,
 }
 
 impl Default for Counters {
@@ -28,6 +30,7 @@ impl Default for Counters {
             requests: [0; RequestMethod::ALL.len()],
             answers: [0; AnswerCode::ALL.len()],
             allocations: 0,
+            connections: 0,
         }
     }
 }
@@ -113,6 +116,10 @@ labels! {
         CreatePermission = "create_permission",
         /// RFC 8656 §12
         ChannelBind = "channel_bind",
+        /// RFC 6062 §5.2
+        Connect = "connect",
+        /// RFC 6062 §5.4
+        ConnectionBind = "connection_bind",
     }
 }
 
@@ -125,11 +132,9 @@ impl RequestMethod {
             Method::Refresh => Some(Self::Refresh),
             Method::CreatePermission => Some(Self::CreatePermission),
             Method::ChannelBind => Some(Self::ChannelBind),
-            Method::Send
-            | Method::Data
-            | Method::Connect
-            | Method::ConnectionBind
-            | Method::ConnectionAttempt => None,
+            Method::Connect => Some(Self::Connect),
+            Method::ConnectionBind => Some(Self::ConnectionBind),
+            Method::Send | Method::Data | Method::ConnectionAttempt => None,
         }
     }
 
@@ -141,6 +146,8 @@ impl RequestMethod {
             Self::Refresh => Method::Refresh,
             Self::CreatePermission => Method::CreatePermission,
             Self::ChannelBind => Method::ChannelBind,
+            Self::Connect => Method::Connect,
+            Self::ConnectionBind => Method::ConnectionBind,
         }
     }
 }
@@ -170,6 +177,10 @@ labels! {
         UnsupportedTransport = "442",
         /// Peer Address Family Mismatch
         PeerAddressFamilyMismatch = "443",
+        /// Connection Already Exists
+        ConnectionAlreadyExists = "446",
+        /// Connection Timeout or Failure
+        ConnectionTimeoutOrFailure = "447",
         /// Allocation Quota Reached
         AllocationQuotaReached = "486",
         /// Insufficient Capacity

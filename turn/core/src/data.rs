@@ -17,12 +17,15 @@ use crate::permissions::Permitted;
 use crate::policy::{Forbidden, Policy};
 use crate::ports::PortUse;
 use crate::relay::{Holder, Relay};
+use crate::tcp::RelayProtocol;
 use crate::verdict::{Header, Payload, Verdict};
 
-/// Which way a datagram goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
+/// Which way application data goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From a client to a peer.
     ToPeer,
+    /// From a peer to a client.
     ToClient,
 }
 
@@ -56,6 +59,9 @@ impl Relay {
         message: &Message<'_>,
     ) -> Result<Verdict, DropReason> {
         let (number, allocation) = self.client_allocation(from)?;
+        if allocation.protocol == RelayProtocol::Tcp {
+            return Err(DropReason::TcpAllocation);
+        }
         let SendIndication { peer, data, dont_fragment } = SendIndication::of(message)?;
         let on = towards_peer(allocation, &self.policy, peer, now.moment)?;
         self.account(number, Direction::ToPeer, data.len(), now)?;
@@ -104,8 +110,8 @@ impl Relay {
         }
     }
 
-    /// Counts application data; the one that exceeds the credential's budget ends the allocation.
-    fn account(
+    /// Counts application data; the piece that exceeds the credential's budget ends the allocation.
+    pub(crate) fn account(
         &mut self,
         number: u32,
         direction: Direction,
@@ -142,7 +148,7 @@ impl Relay {
 
 /// The relayed address between an allocation and a peer, if data may pass: the address lives, there is a permission
 /// (RFC 8656 §9), and the policy has nothing against this very port.
-fn towards_peer(
+pub(crate) fn towards_peer(
     allocation: &Allocation,
     policy: &Policy,
     peer: PeerAddr,
@@ -158,7 +164,11 @@ fn towards_peer(
         Permitted::Expired => return Err(DropReason::PermissionExpired),
         Permitted::No => return Err(DropReason::NoPermission),
     };
-    match policy.passage(reach, peer) {
+    let passage = match allocation.protocol {
+        RelayProtocol::Udp => policy.passage(reach, peer),
+        RelayProtocol::Tcp => policy.stream_passage(reach, peer),
+    };
+    match passage {
         Ok(()) => Ok(relayed.port),
         Err(Forbidden::NotALiveRelay) => Err(DropReason::NotALiveRelay),
         Err(
@@ -226,7 +236,7 @@ impl IndicationIds {
         Self { prefix, counter }
     }
 
-    fn next(&mut self) -> TransactionId {
+    pub(crate) fn next(&mut self) -> TransactionId {
         self.counter = self.counter.wrapping_add(1);
         let [p0, p1, p2, p3] = self.prefix;
         let [c0, c1, c2, c3, c4, c5, c6, c7] = self.counter.to_be_bytes();

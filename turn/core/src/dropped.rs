@@ -69,6 +69,10 @@ drop_reasons! {
     NotALiveRelay = "not_a_live_relay",
     /// On a relay port that belongs to no allocation (any more, or yet).
     UnknownRelayPort = "unknown_relay_port",
+    /// A Send indication on a TCP allocation (RFC 6062 §3), which has connections to send on.
+    TcpAllocation = "tcp_allocation",
+    /// A peer connects to a TCP allocation that has as many connections as it may.
+    TooManyConnections = "too_many_connections",
     /// Too long to be framed for the client.
     TooLong = "too_long",
     /// The credential's byte budget is used up.

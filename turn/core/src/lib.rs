@@ -8,6 +8,7 @@
 //!                       │ requests ─► auth/ ─► request/ ─► queue.rs ──────────────┼─► Action::{Bind, Reply, Report}
 //! on_peer(datagram) ───►│ data.rs ────────────────────────────────────────────────┼─► Verdict::ToClient
 //! on_bound(ticket) ────►│ request/pending.rs ─────────────────────────────────────┼─► Action::{Reply, Report}
+//! on_peer_accepted, … ─►│ tcp/ ───────────────────────────────────────────────────┼─► Action::{Connect, Splice, Disconnect}
 //! on_control, on_timeout│ relay.rs ───────────────────────────────────────────────┼─► Action::{Unbind, Report}
 //!                       └─────────────────────────────────────────────────────────┘
 //! ```
@@ -43,10 +44,14 @@
 //! // After a batch, and after every timer and control.
 //! while let Some(action) = relay.poll_action() {
 //!     match action {
-//!         Action::Bind { ticket, .. } => relay.on_bound(now, ticket, Err(BindError::Refused)),
+//!         Action::Bind { ticket, .. } | Action::Listen { ticket, .. } => {
+//!             relay.on_bound(now, ticket, Err(BindError::Refused));
+//!         }
 //!         Action::Unbind(_port) => {}
 //!         Action::Reply { to, bytes } => assert_eq!((to, bytes.as_bytes().len()), (from, 32)),
 //!         Action::Report(_event) => {}
+//!         // Only clients of TCP allocations (RFC 6062) bring these.
+//!         Action::Connect { .. } | Action::Splice { .. } | Action::Disconnect(_) => {}
 //!     }
 //! }
 //! assert_eq!(relay.poll_timeout(), None);
@@ -83,6 +88,7 @@ mod reservation;
 mod revocation;
 mod slab;
 mod special_purpose;
+mod tcp;
 mod verdict;
 mod wheel;
 
@@ -90,10 +96,12 @@ pub use action::{Action, BindError, BindTicket, Control, Reply};
 pub use address::{ClientAddr, ListenerId, PeerAddr, RelayPort, SessionId, Transport, Via};
 pub use auth::credentials::{Credentials, RestSecret, StaticUser};
 pub use auth::nonce::NonceKey;
-pub use config::{ConfigError, Limits, Listener, LoopbackPeers, RelayConfig};
+pub use config::{ConfigError, Limits, Listener, LoopbackPeers, RelayConfig, TcpRelaying};
 pub use counters::{AnswerCode, Counters, RequestMethod};
+pub use data::Direction;
 pub use dropped::DropReason;
 pub use event::{AllocationId, EndReason, Event, Subject, Traffic, Usage};
 pub use own::OwnRelays;
 pub use relay::Relay;
+pub use tcp::{ConnectError, PeerConnection, Worker};
 pub use verdict::{Header, Payload, Verdict};

@@ -1,11 +1,13 @@
 //! Which relayed addresses of this process are alive: the one thing that its workers share.
 //!
 //! A client may send to the relayed address of another client of ours, port and all, and to nothing else on our hosts.
-//! The other allocation may live on another worker, so the set of live ports is shared: per address two bit sets of
+//! The other allocation may live on another worker, so the set of live ports is shared: per address three bit sets of
 //! atomics, which cost the data path one relaxed load and never a lock.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::tcp::RelayProtocol;
 
 /// 65,536 ports in words of 64 bits.
 const WORDS: usize = 1024;
@@ -16,14 +18,16 @@ pub struct OwnRelays {
     addresses: Box<[(IpAddr, Ports)]>,
 }
 
-/// One bit set says who may draw a port, the other where data may go: a port that is only about to be bound may still
+/// One bit set says who may draw a port, the others where data may go: a port that is only about to be bound may still
 /// be another process's.
 #[derive(Debug)]
 struct Ports {
     /// Drawn by a relay of ours, from before it is bound until after it is closed.
     claimed: Box<[AtomicU64]>,
-    /// Bound, and part of an allocation.
+    /// Bound for UDP, and part of an allocation.
     live: Box<[AtomicU64]>,
+    /// Listened on for TCP, and part of an allocation.
+    live_tcp: Box<[AtomicU64]>,
 }
 
 /// The place of one of our own addresses in [`OwnRelays`].
@@ -40,10 +44,16 @@ impl OwnRelays {
         Self { addresses: ips.into_iter().map(|ip| (ip, Ports::new())).collect() }
     }
 
-    /// Whether an allocation of this process has this relayed address.
+    /// Whether an allocation of this process has this relayed address for UDP.
     #[must_use]
     pub fn is_live(&self, address: SocketAddr) -> bool {
-        self.find(address.ip()).is_some_and(|own| self.is_live_at(own, address.port()))
+        self.find(address.ip()).is_some_and(|own| self.is_live_at(own, address.port(), RelayProtocol::Udp))
+    }
+
+    /// Whether an allocation of this process has this relayed address for TCP.
+    #[must_use]
+    pub fn is_live_tcp(&self, address: SocketAddr) -> bool {
+        self.find(address.ip()).is_some_and(|own| self.is_live_at(own, address.port(), RelayProtocol::Tcp))
     }
 
     /// Where an IP of ours is in the set. Hosts have few addresses: a scan is the fastest search.
@@ -52,9 +62,9 @@ impl OwnRelays {
         u16::try_from(index).ok().map(OwnIp)
     }
 
-    /// Whether this port of this IP is a live relayed address.
-    pub(crate) fn is_live_at(&self, OwnIp(index): OwnIp, port: u16) -> bool {
-        self.addresses.get(usize::from(index)).is_some_and(|(_, ports)| test(&ports.live, port))
+    /// Whether this port of this IP is a live relayed address for this protocol.
+    pub(crate) fn is_live_at(&self, OwnIp(index): OwnIp, port: u16, protocol: RelayProtocol) -> bool {
+        self.addresses.get(usize::from(index)).is_some_and(|(_, ports)| test(ports.live(protocol), port))
     }
 
     /// Takes a port for binding; `false` if a relay of ours has it or the IP is none of ours.
@@ -66,14 +76,15 @@ impl OwnRelays {
     pub(crate) fn release(&self, address: SocketAddr) {
         if let Some(ports) = self.ports(address) {
             clear(&ports.live, address.port());
+            clear(&ports.live_tcp, address.port());
             clear(&ports.claimed, address.port());
         }
     }
 
     /// Declares a claimed port part of an allocation.
-    pub(crate) fn set_live(&self, address: SocketAddr) {
+    pub(crate) fn set_live(&self, address: SocketAddr, protocol: RelayProtocol) {
         if let Some(ports) = self.ports(address) {
-            set(&ports.live, address.port());
+            set(ports.live(protocol), address.port());
         }
     }
 
@@ -85,7 +96,14 @@ impl OwnRelays {
 impl Ports {
     fn new() -> Self {
         let empty = || (0..WORDS).map(|_| AtomicU64::new(0)).collect();
-        Self { claimed: empty(), live: empty() }
+        Self { claimed: empty(), live: empty(), live_tcp: empty() }
+    }
+
+    const fn live(&self, protocol: RelayProtocol) -> &[AtomicU64] {
+        match protocol {
+            RelayProtocol::Udp => &self.live,
+            RelayProtocol::Tcp => &self.live_tcp,
+        }
     }
 }
 
@@ -135,7 +153,9 @@ mod tests {
         let address = "[2001:db8::1]:50000".parse().unwrap();
         assert!(own.claim(address));
         assert!(!own.is_live(address));
-        own.set_live(address);
+        own.set_live(address, RelayProtocol::Tcp);
+        assert!(!own.is_live(address), "TCP ports are not UDP ports");
+        own.set_live(address, RelayProtocol::Udp);
         assert!(own.is_live(address));
         assert!(!own.is_live("[2001:db8::1]:50001".parse().unwrap()));
         own.release(address);

@@ -13,6 +13,7 @@ use crate::address::PeerAddr;
 use crate::config::{LoopbackPeers, RelayConfig};
 use crate::own::{OwnIp, OwnRelays};
 use crate::special_purpose::{embedded_v4, is_special};
+use crate::tcp::RelayProtocol;
 
 /// What a permission for an IP is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +95,23 @@ impl Policy {
 
     /// Whether a datagram may pass to or from this address, for whose IP there is a permission.
     pub(crate) fn passage(&self, reach: Reach, peer: PeerAddr) -> Result<(), Forbidden> {
+        self.passage_of(RelayProtocol::Udp, reach, peer)
+    }
+
+    /// Whether a TCP connection may be had to or from this address. On our own hosts only the live relayed addresses
+    /// of TCP allocations are peers: what listens on the same port of the other protocol is somebody else's.
+    pub(crate) fn stream_passage(&self, reach: Reach, peer: PeerAddr) -> Result<(), Forbidden> {
+        self.passage_of(RelayProtocol::Tcp, reach, peer)
+    }
+
+    fn passage_of(&self, protocol: RelayProtocol, reach: Reach, peer: PeerAddr) -> Result<(), Forbidden> {
         let address = peer.socket();
         if address.port() == 0 {
             return Err(Forbidden::PortZero);
         }
         match reach {
             Reach::Everything => Ok(()),
-            Reach::LiveRelays(own) if self.own.is_live_at(own, address.port()) => Ok(()),
+            Reach::LiveRelays(own) if self.own.is_live_at(own, address.port(), protocol) => Ok(()),
             Reach::LiveRelays(_) => Err(Forbidden::NotALiveRelay),
             Reach::Loopback if self.listeners.contains(&address) => Err(Forbidden::OwnListener),
             Reach::Loopback => Ok(()),
@@ -208,8 +219,9 @@ mod tests {
         assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
         assert!(own.claim(relayed.socket()));
         assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
-        own.set_live(relayed.socket());
+        own.set_live(relayed.socket(), RelayProtocol::Udp);
         assert_eq!(policy.passage(reach, relayed), Ok(()));
+        assert_eq!(policy.stream_passage(reach, relayed), Err(Forbidden::NotALiveRelay));
         own.release(relayed.socket());
         assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
     }

@@ -9,6 +9,7 @@ use rand_core::Rng;
 use crate::address::RelayPort;
 use crate::own::OwnRelays;
 use crate::slab::Slab;
+use crate::tcp::RelayProtocol;
 
 /// Random draws before the range is searched in order. A guess: at 90 % use, 16 draws fail once in five times.
 const DRAWS: u32 = 16;
@@ -106,10 +107,11 @@ impl Ports {
         if let Some((_, port_use)) = self.slots.get_mut(port.slot) {
             *port_use = new_use;
         }
-        match new_use {
-            PortUse::Allocated(_) => self.own.set_live(port.address),
-            PortUse::Pending | PortUse::Reserved => {}
-        }
+    }
+
+    /// Lets clients of this process reach the port.
+    pub(crate) fn set_live(&self, port: RelayPort, protocol: RelayProtocol) {
+        self.own.set_live(port.address, protocol);
     }
 
     /// Gives a port back.

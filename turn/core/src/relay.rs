@@ -29,6 +29,7 @@ use crate::request::Pending;
 use crate::reservation::Reservations;
 use crate::revocation::{self, Revocations};
 use crate::slab::Slab;
+use crate::tcp::Connections;
 use crate::verdict::Verdict;
 use crate::wheel::Wheel;
 
@@ -54,6 +55,7 @@ pub struct Relay {
     pub(crate) ports: Ports,
     pub(crate) reservations: Reservations,
     pub(crate) budgets: Budgets,
+    pub(crate) connections: Connections,
     pub(crate) expiry: Wheel,
     pub(crate) reports: Reports,
     pub(crate) queue: Queue,
@@ -106,7 +108,8 @@ impl Relay {
             users: HashMap::with_hasher(hasher.clone()),
             ports: Ports::new(config.relay_ports.clone(), own),
             reservations: Reservations::new(),
-            budgets: Budgets::new(hasher),
+            budgets: Budgets::new(hasher.clone()),
+            connections: Connections::new(config.worker, hasher),
             expiry: Wheel::new(),
             reports: Reports::default(),
             queue: Queue::new(),
@@ -166,6 +169,7 @@ impl Relay {
         while let Some(port) = self.reservations.pop_expired(now.moment) {
             self.unbind(port);
         }
+        self.reap_connections(now);
         while let Some(number) = self.reports.pop_due(now.moment) {
             self.report_usage(number);
         }
@@ -179,7 +183,13 @@ impl Relay {
     /// When to call [`Relay::on_timeout`] next; `None`: nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Moment> {
-        [self.expiry.next(), self.reservations.next_expiry(), self.reports.due()].into_iter().flatten().min()
+        let due = [
+            self.expiry.next(),
+            self.reservations.next_expiry(),
+            self.connections.next_timeout(),
+            self.reports.due(),
+        ];
+        due.into_iter().flatten().min()
     }
 
     /// What was counted so far.
@@ -282,6 +292,7 @@ impl Relay {
         let Some(allocation) = self.allocations.remove(number) else { return };
         self.expiry.disarm(number);
         self.by_client.remove(&allocation.client);
+        self.close_connections(allocation.connections);
         for address in allocation.relayed.iter() {
             self.unbind(address.port);
         }

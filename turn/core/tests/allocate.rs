@@ -72,13 +72,13 @@ fn the_answer_is_not_repeated_to_another_user() {
 }
 
 #[test]
-fn transport_is_required_and_udp() {
+fn transport_is_required_and_udp_or_over_a_stream_tcp() {
     let mut world = World::new();
     let mut client = Client::new("1.1.1.1:1000");
     let malformed = RawAttribute { kind: AttributeType::REQUESTED_TRANSPORT, value: &[17] };
     assert_eq!(client.ask(&mut world, Method::Allocate, &[]).code(), 400);
     assert_eq!(client.ask(&mut world, Method::Allocate, &[&malformed]).code(), 400);
-    assert_eq!(client.ask(&mut world, Method::Allocate, &[&RequestedTransport::TCP]).code(), 442);
+    assert_eq!(client.ask(&mut world, Method::Allocate, &[&RequestedTransport::TCP]).code(), 400);
     assert_eq!(client.ask(&mut world, Method::Allocate, &[&RequestedTransport(0)]).code(), 442);
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use causeway_stun::attributes::{
     AdditionalAddressFamily, AddressFamily, DraftAdditionalAddressFamily, EvenPort, Lifetime,
-    RequestedAddressFamily, RequestedTransport, ReservationToken,
+    RequestedAddressFamily, ReservationToken,
 };
 use causeway_stun::{AttributeError, AttributeType, Message};
 
@@ -16,6 +16,7 @@ use crate::budget::{BudgetNumber, BudgetRefused};
 use crate::config::Listener;
 use crate::ports::{PortPair, PortWish};
 use crate::relay::{Holder, Relay};
+use crate::tcp::RelayProtocol;
 
 /// What a client wants allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +58,9 @@ impl Relay {
             None => {}
         }
 
-        // 3. to 9.: what is wanted.
+        // 3. REQUESTED-TRANSPORT: missing or malformed 400, other than UDP and TCP 442. 4. to 9.: what is wanted.
         let listener = self.config.listener(request.from.listener).ok_or(Refusal::InsufficientCapacity)?;
+        let protocol = RelayProtocol::wished(&request.message, request.from.via, self.config.tcp_relaying)?;
         let wish = Wish::of(&request.message, listener)?;
         let lifetime = request.message.get::<Lifetime>().map_err(|_malformed| Refusal::BadRequest)?;
 
@@ -84,7 +86,7 @@ impl Relay {
             }
         };
         let lifetime = self.config.granted_lifetime(lifetime);
-        self.begin(Pending::new(request, sender, lifetime, budget, legs), request.now);
+        self.begin(Pending::new(request, sender, protocol, lifetime, budget, legs), request.now);
         Ok(Outcome::Later)
     }
 
@@ -159,15 +161,8 @@ impl Relay {
 }
 
 impl Wish {
-    /// RFC 8656 §7.2, steps 3 to 9, as far as they need no memory.
+    /// RFC 8656 §7.2, steps 4 to 9, as far as they need no memory.
     fn of(message: &Message<'_>, listener: &Listener) -> Result<Self, Refusal> {
-        // 3. REQUESTED-TRANSPORT: missing or malformed 400, other than UDP 442.
-        match message.get::<RequestedTransport>() {
-            Ok(Some(RequestedTransport::UDP)) => {}
-            Ok(Some(RequestedTransport(_))) => return Err(Refusal::UnsupportedTransport),
-            Ok(None) | Err(_) => return Err(Refusal::BadRequest),
-        }
-
         // 4. DONT-FRAGMENT is supported.
         // 5. RESERVATION-TOKEN excludes every other wish.
         let even = message.get::<EvenPort>().map_err(|_malformed| Refusal::BadRequest)?;

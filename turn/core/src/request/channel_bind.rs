@@ -8,6 +8,7 @@ use crate::address::PeerAddr;
 use crate::auth::check::Authenticated;
 use crate::channels::BindRefused;
 use crate::relay::Relay;
+use crate::tcp::RelayProtocol;
 
 impl Relay {
     pub(super) fn channel_bind(
@@ -18,6 +19,10 @@ impl Relay {
         // 1. RFC 8656 §5: the allocation of this 5-tuple and user.
         let number = self.own_allocation(request, sender)?;
         let allocation = self.allocations.get_mut(number).ok_or(Refusal::AllocationMismatch)?;
+        // RFC 6062 §3: a TCP allocation has no channels.
+        if allocation.protocol == RelayProtocol::Tcp {
+            return Err(Refusal::BadRequest);
+        }
         let limits = self.config.limits;
         let now = request.now.moment;
 

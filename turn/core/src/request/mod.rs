@@ -3,6 +3,8 @@
 mod allocate;
 mod binding;
 mod channel_bind;
+mod connect;
+mod connection_bind;
 mod create_permission;
 mod pending;
 mod refresh;
@@ -38,6 +40,7 @@ const UNDERSTOOD: &[AttributeType] = &[
     AttributeType::REQUESTED_TRANSPORT,
     AttributeType::DONT_FRAGMENT,
     AttributeType::RESERVATION_TOKEN,
+    AttributeType::CONNECTION_ID,
 ];
 
 /// A request, when it came and from where.
@@ -52,7 +55,7 @@ pub(crate) struct Request<'a> {
 #[expect(clippy::large_enum_variant, reason = "it goes from the handler to the queue and no further")]
 pub(crate) enum Outcome {
     Answered(Reply),
-    /// The answer comes when the shell has bound the port, or came already.
+    /// The answer comes when the shell has bound the port or connected, or is queued already.
     Later,
 }
 
@@ -74,7 +77,9 @@ impl Relay {
             RequestMethod::Allocate
             | RequestMethod::Refresh
             | RequestMethod::CreatePermission
-            | RequestMethod::ChannelBind => match self.authenticate(&request) {
+            | RequestMethod::ChannelBind
+            | RequestMethod::Connect
+            | RequestMethod::ConnectionBind => match self.authenticate(&request) {
                 Ok(sender) => sender,
                 Err(refusal) => return self.finish(&request, Seal::Open, &Err(refusal)),
             },
@@ -100,6 +105,8 @@ impl Relay {
             RequestMethod::Refresh => self.refresh(request, sender),
             RequestMethod::CreatePermission => self.create_permission(request, sender),
             RequestMethod::ChannelBind => self.channel_bind(request, sender),
+            RequestMethod::Connect => self.connect(request, sender),
+            RequestMethod::ConnectionBind => self.connection_bind(request, sender),
         }
     }
 

@@ -27,6 +27,7 @@ use crate::event::{AllocationId, Event};
 use crate::ports::{PortPair, PortUse, PortWish};
 use crate::relay::{Holder, Relay};
 use crate::reply::Answer;
+use crate::tcp::RelayProtocol;
 
 /// How many ports are tried if other processes have them. A guess: with half of the range taken by others, eight fail
 /// once in 256 requests, and then the client is told to wait.
@@ -38,6 +39,7 @@ pub(crate) struct Pending {
     client: ClientAddr,
     sender: Authenticated,
     answer: Answer,
+    protocol: RelayProtocol,
     lifetime: Duration,
     budget: Option<BudgetNumber>,
     legs: [Option<Leg>; 2],
@@ -68,6 +70,7 @@ impl Pending {
     pub(super) fn new(
         request: &Request<'_>,
         sender: &Authenticated,
+        protocol: RelayProtocol,
         lifetime: Duration,
         budget: Option<BudgetNumber>,
         legs: [Option<Leg>; 2],
@@ -76,6 +79,7 @@ impl Pending {
             client: request.from,
             sender: sender.clone(),
             answer: request.answer,
+            protocol,
             lifetime,
             budget,
             legs,
@@ -112,8 +116,7 @@ impl Relay {
         self.next_pending = self.next_pending.wrapping_add(1);
         for (index, leg) in (0..).zip(&pending.legs) {
             if let Some(Leg { state: LegState::Waiting(pair), .. }) = leg {
-                let ticket = BindTicket::new(number, index);
-                self.queue.push(Action::Bind { ticket, port: pair.first, next: pair.next });
+                self.queue.push(bind(pending.protocol, BindTicket::new(number, index), *pair));
             }
         }
         let users = self.users.entry(pending.sender.grant.subject.clone()).or_insert(0);
@@ -148,7 +151,7 @@ impl Relay {
                 leg.tries = leg.tries.saturating_add(1);
                 match again {
                     Some(pair) => {
-                        self.queue.push(Action::Bind { ticket, port: pair.first, next: pair.next });
+                        self.queue.push(bind(pending.protocol, ticket, pair));
                         LegState::Waiting(pair)
                     }
                     None => LegState::Failed(Refusal::InsufficientCapacity),
@@ -171,7 +174,7 @@ impl Relay {
     /// Every leg is bound or given up: the allocation begins, or the request is refused.
     fn complete(&mut self, number: u64, now: Now) {
         let Some(pending) = self.pending.remove(&number) else { return };
-        let Pending { client, sender, answer, lifetime, budget, legs, abandoned } = pending;
+        let Pending { client, sender, answer, protocol, lifetime, budget, legs, abandoned } = pending;
         if !abandoned {
             self.by_client.remove(&client);
         }
@@ -244,12 +247,13 @@ impl Relay {
         let subject = sender.grant.subject.clone();
         let credential_expires = sender.grant.expires;
         let bytes_per_second = sender.grant.bytes_per_second;
-        let mut allocation = Allocation::new(id, client, sender, relayed, answer.transaction());
+        let mut allocation = Allocation::new(id, client, sender, protocol, relayed, answer.transaction());
         allocation.answer = reply.as_bytes().into();
         allocation.budget = budget;
         let number = self.allocations.insert(allocation);
         for address in relayed.iter() {
             self.ports.assign(address.port, PortUse::Allocated(number));
+            self.ports.set_live(address.port, protocol);
         }
         self.by_client.insert(client, Holder::Allocation(number));
         self.expiry.arm(number, expires);
@@ -264,5 +268,13 @@ impl Relay {
         }));
         let queued = self.answer(client, reply, AnswerCode::Success);
         self.settle(queued);
+    }
+}
+
+/// What the shell is asked for. Only UDP ports come in pairs: EVEN-PORT excludes TCP (RFC 6062 §5.1).
+const fn bind(protocol: RelayProtocol, ticket: BindTicket, pair: PortPair) -> Action {
+    match protocol {
+        RelayProtocol::Udp => Action::Bind { ticket, port: pair.first, next: pair.next },
+        RelayProtocol::Tcp => Action::Listen { ticket, port: pair.first },
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Refusal {
     WrongCredentials,
     UnsupportedTransport,
     PeerAddressFamilyMismatch,
+    ConnectionAlreadyExists,
+    ConnectionTimeoutOrFailure,
     AllocationQuotaReached,
     InsufficientCapacity,
 }
@@ -35,6 +37,8 @@ impl Refusal {
             Self::WrongCredentials => Code::WrongCredentials,
             Self::UnsupportedTransport => Code::UnsupportedTransportProtocol,
             Self::PeerAddressFamilyMismatch => Code::PeerAddressFamilyMismatch,
+            Self::ConnectionAlreadyExists => Code::ConnectionAlreadyExists,
+            Self::ConnectionTimeoutOrFailure => Code::ConnectionTimeoutOrFailure,
             Self::AllocationQuotaReached => Code::AllocationQuotaReached,
             Self::InsufficientCapacity => Code::InsufficientCapacity,
         }
@@ -53,6 +57,8 @@ impl Refusal {
             Self::WrongCredentials => AnswerCode::WrongCredentials,
             Self::UnsupportedTransport => AnswerCode::UnsupportedTransport,
             Self::PeerAddressFamilyMismatch => AnswerCode::PeerAddressFamilyMismatch,
+            Self::ConnectionAlreadyExists => AnswerCode::ConnectionAlreadyExists,
+            Self::ConnectionTimeoutOrFailure => AnswerCode::ConnectionTimeoutOrFailure,
             Self::AllocationQuotaReached => AnswerCode::AllocationQuotaReached,
             Self::InsufficientCapacity => AnswerCode::InsufficientCapacity,
         }
@@ -70,6 +76,8 @@ impl Refusal {
             | Self::WrongCredentials
             | Self::UnsupportedTransport
             | Self::PeerAddressFamilyMismatch
+            | Self::ConnectionAlreadyExists
+            | Self::ConnectionTimeoutOrFailure
             | Self::AllocationQuotaReached
             | Self::InsufficientCapacity => false,
         }

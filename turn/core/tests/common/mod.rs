@@ -43,6 +43,11 @@ pub struct World {
     pub replies: VecDeque<(ClientAddr, Vec<u8>)>,
     pub events: Vec<Event>,
     pub unbound: Vec<SocketAddr>,
+    /// Connections to peers that the relay asked for.
+    pub connects: Vec<(PeerConnection, SocketAddr, SocketAddr)>,
+    /// Connections of clients that have become the ends of peer connections.
+    pub spliced: Vec<(ClientAddr, PeerConnection)>,
+    pub disconnected: Vec<PeerConnection>,
 }
 
 pub fn config() -> RelayConfig {
@@ -94,6 +99,9 @@ impl World {
             replies: VecDeque::new(),
             events: vec![],
             unbound: vec![],
+            connects: vec![],
+            spliced: vec![],
+            disconnected: vec![],
         }
     }
 
@@ -140,6 +148,15 @@ impl World {
                     self.waiting.push((ticket, port, next));
                 }
                 Action::Bind { ticket, port, next } => self.bind(ticket, port, next),
+                Action::Listen { ticket, port } => self.bind(ticket, port, None),
+                Action::Connect { connection, from, to } => {
+                    self.connects.push((connection, from.address, to.socket()));
+                }
+                Action::Splice { client, connection, reply } => {
+                    self.replies.push_back((client, reply.as_bytes().to_vec()));
+                    self.spliced.push((client, connection));
+                }
+                Action::Disconnect(connection) => self.disconnected.push(connection),
                 Action::Unbind(port) => {
                     assert_eq!(self.bound.remove(&port.slot), Some(port.address), "unbinds what is bound");
                     self.unbound.push(port.address);
@@ -260,6 +277,11 @@ impl Client {
 
     pub fn with(credential: &TurnCredential, source: &str) -> Self {
         Self::of(&credential.username, &credential.password, source)
+    }
+
+    /// The same client elsewhere.
+    pub fn at(self, address: ClientAddr) -> Self {
+        Self { address, ..self }
     }
 
     pub fn transaction(&mut self) -> TransactionId {

@@ -68,6 +68,8 @@ struct Player {
     world: World,
     clients: Vec<Client>,
     relayed: Vec<std::net::SocketAddr>,
+    /// Connections of TCP allocations, past ones too.
+    connections: Vec<PeerConnection>,
     last: Vec<u8>,
 }
 
@@ -79,19 +81,20 @@ impl Player {
         let clients = vec![
             Client::new("1.1.1.1:1000"),
             Client::via("1.1.1.1:1000", Via::Tcp(SessionId(1))),
+            Client::via("1.1.1.1:1001", Via::Tls(SessionId(2))),
             Client::of("bob", "hush", "1.1.1.1:1001"),
             Client::with(&room, "1.1.1.2:1000"),
             Client::with(&room, "[2a00::1]:1000"),
             modern,
             Client::of("mallory", "guess", "1.1.1.4:1000"),
         ];
-        Self { world: World::new(), clients, relayed: vec![], last: vec![] }
+        Self { world: World::new(), clients, relayed: vec![], connections: vec![], last: vec![] }
     }
 
     fn step(&mut self, script: &mut Script<'_>) -> Option<()> {
         let kind = script.byte()?;
         let who = usize::from(script.byte()?) % self.clients.len();
-        match kind % 12 {
+        match kind % 13 {
             0 => {
                 let datagram = script.bytes()?.to_vec();
                 self.send(who, datagram);
@@ -164,8 +167,45 @@ impl Player {
                 }
                 self.send(who, datagram);
             }
-            _ => self.interrupt(who, script.byte()?),
+            11 => self.interrupt(who, script.byte()?),
+            _ => self.stream(who, script)?,
         }
+        Some(())
+    }
+
+    /// Something about the connections of TCP allocations.
+    fn stream(&mut self, who: usize, script: &mut Script<'_>) -> Option<()> {
+        let how = script.byte()?;
+        let known = self.connections.get(usize::from(how) % self.connections.len().max(1)).copied();
+        match (how % 6, known) {
+            (0, _) => {
+                let peer = self.peer(script)?;
+                self.request(who, Method::Connect, &[&peer]);
+                self.connections.extend(self.world.connects.drain(..).map(|(connection, ..)| connection));
+            }
+            (1, _) => {
+                let from = script.pick(&PEERS)?;
+                let on = *self.relayed.get(usize::from(how >> 4))?;
+                let accepted =
+                    self.world.relay.on_peer_accepted(self.world.now, self.world.port(on), peer(from));
+                self.connections.extend(accepted);
+            }
+            (2, Some(known)) => {
+                let result = if how & 64 == 0 { Ok(()) } else { Err(ConnectError::Refused) };
+                self.world.relay.on_peer_connected(self.world.now, known, result);
+            }
+            (3, Some(known)) => {
+                self.request(who, Method::ConnectionBind, &[&ConnectionId(known.id)]);
+            }
+            (4, Some(known)) => {
+                let length = usize::from(script.byte()?);
+                let passed = self.world.relay.on_spliced(self.world.now, known, Direction::ToPeer, length);
+                assert!(passed <= length);
+            }
+            (_, Some(known)) => self.world.relay.on_peer_closed(known),
+            (_, None) => {}
+        }
+        self.world.perform();
         Some(())
     }
 
@@ -248,7 +288,9 @@ impl Player {
                 }
             }
         }
-        let live = self.world.bound.values().filter(|address| self.world.own.is_live(**address)).count();
+        let own = &self.world.own;
+        let is_live = |address: &&std::net::SocketAddr| own.is_live(**address) || own.is_live_tcp(**address);
+        let live = self.world.bound.values().filter(is_live).count();
         let allocations = usize::try_from(self.world.relay.counters().allocations).unwrap();
         assert!(live >= allocations, "an allocation has a live address: {allocations} have {live}");
         assert!(live <= 2 * allocations, "no address outlives its allocation: {allocations} have {live}");
@@ -260,6 +302,7 @@ impl Player {
         self.world.finish_binds();
         self.world.pass(AGES);
         assert_eq!(self.world.relay.counters().allocations, 0);
+        assert_eq!(self.world.relay.counters().connections, 0);
         assert_eq!(self.world.bound.len(), 0, "every socket is closed");
         let begun = self.world.events.iter().filter(|event| matches!(event, Event::AllocationCreated { .. }));
         assert_eq!(

@@ -1,0 +1,165 @@
+//! What the shell tells about the connections of TCP allocations, and what passes on them.
+
+use causeway_protocol::Now;
+use causeway_stun::attributes::{ConnectionId, XorPeerAddress};
+use causeway_stun::{Class, EncodeError, MessageWriter, Method, TransactionId};
+
+use super::connections::{BIND_TIMEOUT, ConnectError, Connecting, PeerConnection, State};
+use crate::action::{Action, Reply};
+use crate::address::{PeerAddr, RelayPort};
+use crate::counters::AnswerCode;
+use crate::data::{Direction, towards_peer};
+use crate::dropped::DropReason;
+use crate::ports::PortUse;
+use crate::relay::Relay;
+use crate::request::Refusal;
+
+impl Relay {
+    /// A peer has connected to a relayed address (RFC 6062 §5.3). The shell keeps the connection under the slot that
+    /// is returned, without reading from it before [`Action::Splice`] says so; a refused one it closes.
+    ///
+    /// # Errors
+    /// Why the peer is not welcome.
+    pub fn on_peer_accepted(
+        &mut self,
+        now: Now,
+        on: RelayPort,
+        from: PeerAddr,
+    ) -> Result<PeerConnection, DropReason> {
+        let accepted = self.accept(now, on, from);
+        if let Err(reason) = accepted {
+            self.counters.count_drop(reason);
+        }
+        accepted
+    }
+
+    fn accept(&mut self, now: Now, on: RelayPort, from: PeerAddr) -> Result<PeerConnection, DropReason> {
+        let Some(PortUse::Allocated(number)) = self.ports.usage(on) else {
+            return Err(DropReason::UnknownRelayPort);
+        };
+        let allocation = self.allocations.get_mut(number).ok_or(DropReason::UnknownRelayPort)?;
+        towards_peer(allocation, &self.policy, from, now.moment)?;
+        let limits = self.config.limits;
+        if allocation.connections.len() >= limits.connections
+            || self.connections.len() >= limits.all_connections
+        {
+            return Err(DropReason::TooManyConnections);
+        }
+        let state = State::Unbound { until: now.moment.plus(BIND_TIMEOUT) };
+        let connection = self.connections.insert(number, from, state, now.moment, &mut *self.random);
+        allocation.connections.push(connection);
+        let indication = connection_attempt(self.indications.next(), from, connection);
+        if self.queue.reply(allocation.client, indication).is_err() {
+            self.forget_connection(connection);
+            return Err(DropReason::ReplyQueueFull);
+        }
+        self.count_connections();
+        Ok(connection)
+    }
+
+    /// What became of an [`Action::Connect`]. One that is not outstanding is ignored.
+    pub fn on_peer_connected(
+        &mut self,
+        now: Now,
+        connection: PeerConnection,
+        result: Result<(), ConnectError>,
+    ) {
+        match result {
+            Ok(()) => {
+                let Some(asked) = self.connections.stand(connection, now.moment) else { return };
+                let Connecting { client, sender, answer } = *asked;
+                let reply =
+                    answer.success(sender.answer_seal(), |writer| writer.put(&ConnectionId(connection.id)));
+                let queued = self.answer(client, reply, AnswerCode::Success);
+                self.settle(queued);
+            }
+            Err(_any) => self.refuse_connecting(now, connection),
+        }
+    }
+
+    /// The connection to a peer, or the client's data connection that was spliced to it, is over, and so is the other
+    /// (RFC 6062 §5.5): the shell has closed both.
+    pub fn on_peer_closed(&mut self, connection: PeerConnection) {
+        self.forget_connection(connection);
+    }
+
+    /// How many of `length` bytes that wait in a spliced connection may pass now; they count as passed. Fewer than
+    /// `length`: the rest has to wait, and with it whoever sends; ask again in some milliseconds. The credential's
+    /// last byte ends the allocation, whose end is an action like any other.
+    pub fn on_spliced(
+        &mut self,
+        now: Now,
+        connection: PeerConnection,
+        direction: Direction,
+        length: usize,
+    ) -> usize {
+        let Some(entry) = self.connections.get_mut(connection) else { return 0 };
+        let number = entry.allocation;
+        match self.account(number, direction, length, now) {
+            Ok(()) => length,
+            Err(reason) => {
+                self.counters.count_drop(reason);
+                0
+            }
+        }
+    }
+
+    /// Closes what took too long to stand, or to be asked for.
+    pub(crate) fn reap_connections(&mut self, now: Now) {
+        while let Some(connection) = self.connections.pop_due(now.moment) {
+            self.queue.push(Action::Disconnect(connection));
+            self.refuse_connecting(now, connection);
+            self.forget_connection(connection);
+        }
+    }
+
+    /// The allocation of these connections has ended.
+    pub(crate) fn close_connections(&mut self, connections: Vec<PeerConnection>) {
+        for connection in connections {
+            self.close_connection(connection);
+        }
+    }
+
+    /// RFC 6062 §5.2: 447 to the Connect request, if it still waits.
+    fn refuse_connecting(&mut self, now: Now, connection: PeerConnection) {
+        if !self.connections.is_connecting(connection) {
+            return;
+        }
+        if let Some(State::Connecting(asked)) = self.forget_connection(connection) {
+            let Connecting { client, sender, answer } = *asked;
+            let seal = sender.answer_seal();
+            let queued = self.refuse(client, now, &answer, seal, &Refusal::ConnectionTimeoutOrFailure);
+            self.settle(queued);
+        }
+    }
+
+    fn close_connection(&mut self, connection: PeerConnection) {
+        if self.forget_connection(connection).is_some() {
+            self.queue.push(Action::Disconnect(connection));
+        }
+    }
+
+    fn forget_connection(&mut self, connection: PeerConnection) -> Option<State> {
+        let removed = self.connections.remove(connection)?;
+        if let Some(allocation) = self.allocations.get_mut(removed.allocation) {
+            allocation.connections.retain(|held| *held != connection);
+        }
+        self.count_connections();
+        Some(removed.state)
+    }
+
+    pub(crate) fn count_connections(&mut self) {
+        self.counters.connections = self.connections.len() as u64;
+    }
+}
+
+/// RFC 6062 §5.3.
+fn connection_attempt(id: TransactionId, from: PeerAddr, connection: PeerConnection) -> Reply {
+    Reply::filled(|buffer| -> Result<usize, EncodeError> {
+        let mut writer = MessageWriter::new(buffer, Class::Indication, Method::ConnectionAttempt, id)?;
+        writer.put(&ConnectionId(connection.id))?;
+        writer.put(&XorPeerAddress(from.socket()))?;
+        Ok(writer.finish())
+    })
+    .expect("an indication with an id and an address is shorter than Reply::CAPACITY")
+}
