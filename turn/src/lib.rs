@@ -14,6 +14,7 @@
 
 mod control;
 mod core_setup;
+mod dtls;
 mod files;
 mod handover;
 mod host;
@@ -29,8 +30,9 @@ mod user;
 mod worker;
 
 pub use control::{ControlError, ControlPlane};
+pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
-pub use settings::{SettingsProblem, TurnSettings};
+pub use settings::{DtlsSettings, SettingsProblem, TurnSettings};
 pub use start::{RelayKeys, StartError, start};
 pub use supervise::WorkerFailure;
 pub use user::UserEntry;

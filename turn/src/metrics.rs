@@ -5,6 +5,7 @@
 use causeway_turn_core::{AnswerCode, Counters, DropReason, RequestMethod};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
+use crate::dtls::counts::{DtlsCounts, Ending, Refusal};
 use crate::io::outbox::{SendFailure, SendFailures};
 
 const ALLOCATIONS: &str = "causeway_turn_allocations";
@@ -15,6 +16,9 @@ const REQUESTS: &str = "causeway_turn_requests_total";
 const ANSWERS: &str = "causeway_turn_answers_total";
 const EVENTS_LOST: &str = "causeway_turn_events_lost_total";
 const SEND_FAILURES: &str = "causeway_turn_send_failures_total";
+const DTLS_SESSIONS: &str = "causeway_turn_dtls_sessions";
+const DTLS_ENDED: &str = "causeway_turn_dtls_ended_total";
+const DTLS_REFUSED: &str = "causeway_turn_dtls_refused_total";
 
 /// What each metric means, for `# HELP`.
 pub(crate) fn describe() {
@@ -26,19 +30,25 @@ pub(crate) fn describe() {
     describe_counter!(ANSWERS, "STUN and TURN requests answered, by error code or success");
     describe_counter!(EVENTS_LOST, "Reports of workers that the control plane was too slow to take");
     describe_counter!(SEND_FAILURES, "Datagrams that the kernel did not send, by reason");
+    describe_gauge!(DTLS_SESSIONS, "DTLS sessions, handshakes that go on included");
+    describe_counter!(DTLS_ENDED, "DTLS sessions that are over, by reason");
+    describe_counter!(DTLS_REFUSED, "Datagrams that look like DTLS and went nowhere, by reason");
 }
 
 /// Everything that a worker counts, at one moment.
 pub(crate) struct Readings<'a> {
     pub(crate) core: &'a Counters,
+    pub(crate) dtls: &'a DtlsCounts,
     pub(crate) send_failures: &'a SendFailures,
     pub(crate) events_lost: u64,
 }
 
 /// A worker's handles to the process's metrics, and what it has already added to each.
 pub(crate) struct Meter {
-    allocations: Gauge,
-    counted_allocations: u64,
+    allocations: Level,
+    dtls_sessions: Level,
+    dtls_ended: [Total; Ending::ALL.len()],
+    dtls_refused: [Total; Refusal::ALL.len()],
     to_peer: Direction,
     to_client: Direction,
     dropped: [Total; DropReason::ALL.len()],
@@ -51,6 +61,24 @@ pub(crate) struct Meter {
 struct Direction {
     bytes: Total,
     packets: Total,
+}
+
+/// A worker's part of a gauge.
+struct Level {
+    gauge: Gauge,
+    counted: u64,
+}
+
+impl Level {
+    fn new(gauge: Gauge) -> Self {
+        Self { gauge, counted: 0 }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64; what is counted is far below 2^53")]
+    fn read(&mut self, level: u64) {
+        self.gauge.increment(level as f64 - self.counted as f64);
+        self.counted = level;
+    }
 }
 
 struct Total {
@@ -83,8 +111,12 @@ impl Meter {
     /// a rate of zero is zero and not absent.
     pub(crate) fn new() -> Self {
         Self {
-            allocations: gauge!(ALLOCATIONS),
-            counted_allocations: 0,
+            allocations: Level::new(gauge!(ALLOCATIONS)),
+            dtls_sessions: Level::new(gauge!(DTLS_SESSIONS)),
+            dtls_ended: Ending::ALL
+                .map(|reason| Total::new(counter!(DTLS_ENDED, "reason" => reason.as_str()))),
+            dtls_refused: Refusal::ALL
+                .map(|reason| Total::new(counter!(DTLS_REFUSED, "reason" => reason.as_str()))),
             to_peer: Direction::new("to_peer"),
             to_client: Direction::new("to_client"),
             dropped: DropReason::ALL.map(|reason| Total::new(counter!(DROPPED, "reason" => reason.as_str()))),
@@ -100,7 +132,14 @@ impl Meter {
     /// Adds what has been counted since the last time.
     pub(crate) fn read(&mut self, readings: &Readings<'_>) {
         let core = readings.core;
-        self.read_allocations(core.allocations);
+        self.allocations.read(core.allocations);
+        self.dtls_sessions.read(readings.dtls.sessions);
+        for (total, reason) in self.dtls_ended.iter_mut().zip(Ending::ALL) {
+            total.read(readings.dtls.ended(reason));
+        }
+        for (total, reason) in self.dtls_refused.iter_mut().zip(Refusal::ALL) {
+            total.read(readings.dtls.refused(reason));
+        }
         self.to_peer.bytes.read(core.relayed.sent.bytes);
         self.to_peer.packets.read(core.relayed.sent.packets);
         self.to_client.bytes.read(core.relayed.received.bytes);
@@ -119,17 +158,12 @@ impl Meter {
             total.read(readings.send_failures.of(reason));
         }
     }
-
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64; allocations are far below 2^53")]
-    fn read_allocations(&mut self, alive: u64) {
-        self.allocations.increment(alive as f64 - self.counted_allocations as f64);
-        self.counted_allocations = alive;
-    }
 }
 
 impl Drop for Meter {
-    /// A worker that is gone has no allocations.
+    /// A worker that is gone has no allocations and no sessions.
     fn drop(&mut self) {
-        self.read_allocations(0);
+        self.allocations.read(0);
+        self.dtls_sessions.read(0);
     }
 }

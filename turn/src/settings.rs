@@ -1,5 +1,7 @@
 //! What an operator can set about the relay, and the check that names every mistake at once.
 
+mod dtls;
+
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -8,6 +10,8 @@ use causeway_turn_core::RelayConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::user::UserEntry;
+
+pub use dtls::DtlsSettings;
 
 /// RFC 8489 §14.3: a username has fewer than 509 bytes.
 const MAX_USERNAME_BYTES: usize = 508;
@@ -50,6 +54,8 @@ pub struct TurnSettings {
     pub allocations_per_user: u32,
     /// Lets clients reach 127.0.0.0/8 and ::1 through the relay. For tests: it exposes what listens on this host.
     pub allow_loopback_peers: bool,
+    /// Clients over DTLS.
+    pub dtls: DtlsSettings,
 }
 
 impl Default for TurnSettings {
@@ -72,6 +78,7 @@ impl Default for TurnSettings {
             // A guess: a browser makes one per ICE server URL and network interface.
             allocations_per_user: 64,
             allow_loopback_peers: false,
+            dtls: DtlsSettings::default(),
         }
     }
 }
@@ -108,6 +115,7 @@ impl TurnSettings {
         if self.allocations_per_user == 0 {
             problems.add("allocations_per_user", "use at least 1");
         }
+        self.dtls.check(&mut problems);
         problems.0
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::control::{ControlPlane, Report, WorkerHandle};
 use crate::core_setup;
+use crate::dtls::{self, DtlsSessions, NoDtls};
 use crate::files;
 use crate::handover;
 use crate::io::sockets::{Sockets, WAKER};
@@ -82,6 +83,9 @@ pub enum StartError {
     /// The core refuses its settings: [`TurnSettings::validate`] should have said so before.
     #[error(transparent)]
     Core(#[from] ConfigError),
+    /// DTLS cannot be offered.
+    #[error(transparent)]
+    Dtls(#[from] NoDtls),
     /// The operating system has no room for a worker: a thread, its poll or its registrations.
     #[error("cannot start a worker: {0}; start fewer workers or raise the limits of the process")]
     Worker(#[source] io::Error),
@@ -170,6 +174,7 @@ impl Starting {
             .map_err(StartError::Worker)?;
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
         let handovers = handover::among(&wakers, config.max_lifetime);
+        let dtls_identity = dtls::identity(settings)?;
         let mut workers = Vec::with_capacity(count);
         for (index, ((poll, sockets, waker), handover)) in polls.into_iter().zip(handovers).enumerate() {
             let (orders, order_receiver) = mpsc::channel(ORDERS);
@@ -178,6 +183,7 @@ impl Starting {
                 relay: core_setup::relay(config.clone(), settings, keys, &nonce_key, Arc::clone(&own))?,
                 poll,
                 sockets,
+                dtls: DtlsSessions::new(&settings.dtls, count, dtls_identity.clone())?,
                 signals: Arc::clone(&signals),
                 orders: order_receiver,
                 reports: report_sender.clone(),

@@ -5,6 +5,8 @@
 //! ```
 //! Time is read once a turn. Nothing in here logs, locks or allocates per datagram.
 
+mod records;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +21,7 @@ use mio::{Events, Poll};
 use tokio::sync::mpsc;
 
 use crate::control::Report;
+use crate::dtls::DtlsSessions;
 use crate::handover::{Full, Handed, Handover};
 use crate::io::arena::Arena;
 use crate::io::outbox::{Outbox, SendFailure};
@@ -56,6 +59,7 @@ pub(crate) struct Worker {
     pub(crate) relay: Relay,
     pub(crate) poll: Poll,
     pub(crate) sockets: Sockets,
+    pub(crate) dtls: DtlsSessions,
     pub(crate) signals: Arc<Signals>,
     pub(crate) orders: mpsc::Receiver<Control>,
     pub(crate) reports: mpsc::Sender<Report>,
@@ -98,6 +102,7 @@ impl Worker {
             now = clock::now();
             running.turn(now);
         }
+        running.close_sessions();
         running.count();
         Ok(())
     }
@@ -111,7 +116,9 @@ impl Running {
             && self.worker.orders.is_empty()
             && self.worker.handover.is_empty();
         let timeout = if idle {
-            let due = [self.worker.relay.poll_timeout(), self.metrics_due].into_iter().flatten().min();
+            let timers =
+                [self.worker.relay.poll_timeout(), self.worker.dtls.poll_timeout(), self.metrics_due];
+            let due = timers.into_iter().flatten().min();
             due.map(|due| due.since(now.moment))
         } else {
             Some(Duration::ZERO)
@@ -139,6 +146,7 @@ impl Running {
         if self.worker.relay.poll_timeout().is_some_and(|due| due <= now.moment) {
             self.worker.relay.on_timeout(now);
         }
+        self.tend_sessions(now);
         self.perform(now);
         if self.metrics_due.is_some_and(|due| due <= now.moment) {
             self.count();
@@ -226,6 +234,10 @@ impl Running {
                 let Some(socket) = worker.sockets.listener(listener) else { return false };
                 let Some((length, source)) = receive(socket, room) else { return false };
                 let datagram = room.get(..length).unwrap_or_default();
+                if worker.dtls.takes(datagram) {
+                    self.read_record(now, source, listener, length);
+                    return true;
+                }
                 let from = ClientAddr { source, listener, via: Via::Udp };
                 if let Some(owner) = worker.handover.owner(now.moment, from, datagram) {
                     self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
@@ -259,19 +271,28 @@ impl Running {
     fn conclude(&mut self, now: Now, verdict: Verdict, length: usize) {
         self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
         match verdict {
-            Verdict::ToPeer { on, to, payload, dont_fragment } => {
+            Verdict::ToPeer { .. } | Verdict::ToClient { .. } => {
                 let kept = self.arena.keep(length);
-                let fragmentation =
-                    if dont_fragment { Fragmentation::Forbidden } else { Fragmentation::Allowed };
-                self.outbox.plan_to_peer(on, to, place(&kept, payload), fragmentation);
-            }
-            Verdict::ToClient { to, header, payload, padding } => {
-                let kept = self.arena.keep(length);
-                self.outbox.plan_to_client(to, header, place(&kept, payload), padding);
+                self.plan(verdict, &kept);
             }
             // At once: the core's queue of actions is bounded.
             Verdict::Handled => self.perform(now),
             Verdict::Dropped(_) => {}
+        }
+    }
+
+    /// Plans what the relay says about the datagram that was kept at `kept`.
+    fn plan(&mut self, verdict: Verdict, kept: &Range<usize>) {
+        match verdict {
+            Verdict::ToPeer { on, to, payload, dont_fragment } => {
+                let fragmentation =
+                    if dont_fragment { Fragmentation::Forbidden } else { Fragmentation::Allowed };
+                self.outbox.plan_to_peer(on, to, place(kept, payload), fragmentation);
+            }
+            Verdict::ToClient { to, header, payload, padding } => {
+                self.outbox.plan_to_client(to, header, place(kept, payload), padding);
+            }
+            Verdict::Handled | Verdict::Dropped(_) => {}
         }
     }
 
@@ -296,7 +317,8 @@ impl Running {
                 }
                 Action::Reply { to, bytes } => {
                     self.worker.handover.note_answer(now.moment, bytes.as_bytes());
-                    self.outbox.reply(&self.worker.sockets, to, bytes.as_bytes());
+                    let Worker { sockets, dtls, .. } = &mut self.worker;
+                    self.outbox.reply(sockets, dtls, to, bytes.as_bytes());
                 }
                 Action::Report(event) => {
                     let report = Report { worker: self.worker.index, event };
@@ -310,13 +332,14 @@ impl Running {
     }
 
     fn flush(&mut self) {
-        self.outbox.flush(&self.arena, &mut self.worker.sockets);
+        self.outbox.flush(&self.arena, &mut self.worker.sockets, &mut self.worker.dtls);
         self.arena.clear();
     }
 
     fn count(&mut self) {
         self.worker.meter.read(&Readings {
             core: self.worker.relay.counters(),
+            dtls: self.worker.dtls.counts(),
             send_failures: self.outbox.failures(),
             events_lost: self.events_lost,
         });

@@ -44,6 +44,21 @@ fn data_of_dual_allocations_comes_back() {
     check("127.0.0.1", &["-X", "-g", "-Z", "-e", "127.0.0.1"]);
 }
 
+/// The client draws between DTLS 1.0, which no server may speak any more (RFC 8996), and 1.2 for each connection.
+#[test]
+#[cfg(feature = "dtls")]
+fn data_over_dtls_comes_back_once_the_client_has_drawn_version_1_2() {
+    let mode = ["-X", "-c", "-S", "-e", "127.0.0.1"];
+    let drawn = (0..40).any(|_| {
+        let text = run("127.0.0.1", &mode);
+        text.contains("tot_send_bytes ~ ") && {
+            judge(&text);
+            true
+        }
+    });
+    assert!(drawn, "forty times DTLS 1.0");
+}
+
 #[test]
 fn data_of_many_clients_on_many_workers_comes_back() {
     check("127.0.0.1", &["-X", "-m", "8", "-l", "1000", "-e", "127.0.0.1"]);
@@ -63,6 +78,11 @@ fn the_stun_client_learns_its_address() {
 
 #[track_caller]
 fn check(server: &str, mode: &[&str]) {
+    judge(&run(server, mode));
+}
+
+/// What the client says in this mode, with a relay and a peer of its own.
+fn run(server: &str, mode: &[&str]) -> String {
     let relay = start();
     let peer = EchoPeer::start();
     let output = Command::new(tool("timeout"))
@@ -73,8 +93,13 @@ fn check(server: &str, mode: &[&str]) {
         .arg(server)
         .output()
         .expect("the client runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let (sent, received) = (last_number(&text, "tot_send_bytes ~ "), last_number(&text, "tot_recv_bytes ~ "));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Everything that was sent came back.
+#[track_caller]
+fn judge(text: &str) {
+    let (sent, received) = (last_number(text, "tot_send_bytes ~ "), last_number(text, "tot_recv_bytes ~ "));
     assert!(sent.is_some_and(|sent| sent > 0), "nothing was sent:\n{text}");
     assert_eq!(sent, received, "{text}");
     assert!(text.contains("Total lost packets 0 "), "{text}");

@@ -16,6 +16,13 @@ pub fn now() -> Now {
     Now { moment: Moment::from_origin(origin.elapsed()), unix: UnixSeconds(unix.as_secs()) }
 }
 
+/// A moment as the standard library's type, for libraries that are told the time that way.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub fn instant(moment: Moment) -> Instant {
+    *ORIGIN.get_or_init(Instant::now) + moment.since_origin()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +32,13 @@ mod tests {
         let earlier = now();
         let later = now();
         assert!(later.moment >= earlier.moment);
+    }
+
+    #[test]
+    fn an_instant_is_as_far_from_another_as_their_moments() {
+        let earlier = now().moment;
+        let later = earlier.plus(Duration::from_secs(7));
+        assert_eq!(instant(later) - instant(earlier), Duration::from_secs(7));
     }
 
     #[test]

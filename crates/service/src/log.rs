@@ -28,7 +28,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info,actix_server=warn".to_owned() }
+        Self { format: LogFormat::Text, filter: "info,actix_server=warn,dimpl=error".to_owned() }
     }
 }
 

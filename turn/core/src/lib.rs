@@ -105,3 +105,4 @@ pub use own::OwnRelays;
 pub use relay::Relay;
 pub use tcp::{ConnectError, PeerConnection, Worker};
 pub use verdict::{Header, Payload, Verdict};
+pub use wheel::Wheel;

@@ -151,6 +151,12 @@ impl Relay {
         }
     }
 
+    /// Whether the client has an allocation, or one in the making: a reason to keep its session.
+    #[must_use]
+    pub fn serves(&self, client: ClientAddr) -> bool {
+        self.by_client.contains_key(&client)
+    }
+
     /// An order from outside the data path.
     pub fn on_control(&mut self, now: Now, control: Control) {
         match control {

@@ -19,9 +19,9 @@ const SLOT_MASK: u64 = SLOTS as u64 - 1;
 const WORD_BITS: u32 = 64;
 const NONE: u32 = u32::MAX;
 
-/// Timers by key; keys are small dense numbers.
+/// Timers by key; keys are small dense numbers. A shell may use one for its own.
 #[derive(Debug)]
-pub(crate) struct Wheel {
+pub struct Wheel {
     /// The first key of each slot.
     heads: Box<[u32]>,
     /// A bit per slot that has keys.
@@ -43,8 +43,16 @@ impl Node {
     const IDLE: Self = Self { previous: NONE, next: NONE, slot: NONE };
 }
 
+impl Default for Wheel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Wheel {
-    pub(crate) fn new() -> Self {
+    /// Without timers.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             heads: vec![NONE; SLOTS as usize].into(),
             occupied: vec![0; (SLOTS / WORD_BITS) as usize].into(),
@@ -54,7 +62,7 @@ impl Wheel {
     }
 
     /// Sets the key's timer, whether it was armed or not.
-    pub(crate) fn arm(&mut self, key: u32, deadline: Moment) {
+    pub fn arm(&mut self, key: u32, deadline: Moment) {
         self.disarm(key);
         if self.nodes.len() <= key as usize {
             self.nodes.resize((key as usize).saturating_add(1), Node::IDLE);
@@ -73,7 +81,7 @@ impl Wheel {
     }
 
     /// Takes the key's timer off.
-    pub(crate) fn disarm(&mut self, key: u32) {
+    pub fn disarm(&mut self, key: u32) {
         let Some(node) = self.nodes.get_mut(key as usize) else { return };
         let Node { previous, next, slot } = std::mem::replace(node, Node::IDLE);
         if slot == NONE {
@@ -89,7 +97,7 @@ impl Wheel {
     }
 
     /// Takes off one timer that is due; call until there is none.
-    pub(crate) fn pop_due(&mut self, now: Moment) -> Option<u32> {
+    pub fn pop_due(&mut self, now: Moment) -> Option<u32> {
         let today = now.since_origin().as_secs();
         while self.current <= today {
             let key = self.head(slot_of(self.current));
@@ -106,7 +114,8 @@ impl Wheel {
     }
 
     /// When the next timer is due, if one is armed.
-    pub(crate) fn next(&self) -> Option<Moment> {
+    #[must_use]
+    pub fn next(&self) -> Option<Moment> {
         let second = match self.head(slot_of(self.current)) {
             NONE => self.next_second()?,
             _ => self.current,

@@ -5,13 +5,13 @@
 //! the congestion from the two ends, which have to react to it.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::ops::Range;
 
-use causeway_turn_core::{ClientAddr, Header, ListenerId, PeerAddr, RelayPort};
+use causeway_turn_core::{ClientAddr, Header, PeerAddr, RelayPort, Via};
 use rustix::io::Errno;
 use socket2::{SockAddr, SockRef};
 
+use crate::dtls::DtlsSessions;
 use crate::io::arena::Arena;
 use crate::io::sockets::Sockets;
 use crate::io::udp::Fragmentation;
@@ -127,19 +127,15 @@ impl Outbox {
     }
 
     /// Sends everything that was planned.
-    pub(crate) fn flush(&mut self, arena: &Arena, sockets: &mut Sockets) {
+    pub(crate) fn flush(&mut self, arena: &Arena, sockets: &mut Sockets, dtls: &mut DtlsSessions) {
         for planned in self.planned.drain(..) {
             let sent = match planned {
                 Planned::ToPeer { on, to, payload, fragmentation } => {
                     send_to_peer(sockets, on, to, arena.at(payload), fragmentation)
                 }
                 Planned::ToClient { to, header, payload, padding } => {
-                    let parts = [
-                        IoSlice::new(header.as_bytes()),
-                        IoSlice::new(arena.at(payload)),
-                        IoSlice::new(PADDING.get(..usize::from(padding)).unwrap_or_default()),
-                    ];
-                    send_to_client(sockets, to.listener, to.source, &parts)
+                    let padding = PADDING.get(..usize::from(padding)).unwrap_or_default();
+                    send_to_client(sockets, dtls, to, [header.as_bytes(), arena.at(payload), padding])
                 }
             };
             if let Err(failure) = sent {
@@ -149,8 +145,15 @@ impl Outbox {
     }
 
     /// Sends a whole answer at once.
-    pub(crate) fn reply(&mut self, sockets: &Sockets, to: ClientAddr, bytes: &[u8]) {
-        if let Err(failure) = send_to_client(sockets, to.listener, to.source, &[IoSlice::new(bytes)]) {
+    pub(crate) fn reply(&mut self, sockets: &Sockets, dtls: &mut DtlsSessions, to: ClientAddr, bytes: &[u8]) {
+        if let Err(failure) = send_to_client(sockets, dtls, to, [bytes, &[], &[]]) {
+            self.failures.count(failure);
+        }
+    }
+
+    /// Sends a record of DTLS itself, a handshake's or an alert.
+    pub(crate) fn send_record(&mut self, sockets: &Sockets, to: ClientAddr, record: &[u8]) {
+        if let Err(failure) = send_datagram(sockets, to, [record, &[], &[]]) {
             self.failures.count(failure);
         }
     }
@@ -177,16 +180,26 @@ fn send_to_peer(
     }
 }
 
+/// Sends header, payload and padding the way the client came.
 fn send_to_client(
     sockets: &Sockets,
-    listener: ListenerId,
-    to: SocketAddr,
-    parts: &[IoSlice<'_>],
+    dtls: &mut DtlsSessions,
+    to: ClientAddr,
+    parts: [&[u8]; 3],
 ) -> Result<(), SendFailure> {
-    let socket = sockets.listener(listener).ok_or(SendFailure::Closed)?;
-    let to = SockAddr::from(to);
+    match to.via {
+        Via::Udp => send_datagram(sockets, to, parts),
+        Via::Dtls(_) => dtls.seal(to, parts, |record| send_datagram(sockets, to, [record, &[], &[]])),
+        // Nobody comes that way.
+        Via::Tcp(_) | Via::Tls(_) => Err(SendFailure::Closed),
+    }
+}
+
+fn send_datagram(sockets: &Sockets, to: ClientAddr, parts: [&[u8]; 3]) -> Result<(), SendFailure> {
+    let socket = sockets.listener(to.listener).ok_or(SendFailure::Closed)?;
+    let (parts, to) = (parts.map(IoSlice::new), SockAddr::from(to.source));
     loop {
-        match SockRef::from(socket).send_to_vectored(parts, &to) {
+        match SockRef::from(socket).send_to_vectored(&parts, &to) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failure(&error)),

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
 pub mod client;
+#[cfg(feature = "dtls")]
+pub mod dtls;
 pub mod relay;
 
 use std::net::{SocketAddr, UdpSocket};
