@@ -7,6 +7,7 @@ use causeway_protocol::bus::RelayOrder;
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
 use crate::config::Limits;
 use crate::event::Event;
+use crate::reconfigure::LiveConfig;
 use crate::tcp::PeerConnection;
 
 /// Something for the shell to do. Carry them out in the order they come: a port may be unbound and bound again.
@@ -88,7 +89,7 @@ pub enum BindError {
 }
 
 /// An order to a relay from outside its data path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Control {
     /// End what matches and refuse it from here on.
     Revoke(RelayOrder),
@@ -96,6 +97,8 @@ pub enum Control {
     Drain,
     /// Replace the limits; allocations alive stay, even beyond them.
     Limits(Limits),
+    /// Replace what an operator may change while the relay runs.
+    Reconfigure(Box<LiveConfig>),
 }
 
 /// One answer, complete and at most [`Reply::CAPACITY`] bytes long.

@@ -163,6 +163,7 @@ impl Relay {
             Control::Revoke(order) => self.revoke(now, order),
             Control::Drain => self.draining = true,
             Control::Limits(limits) => self.config.limits = limits,
+            Control::Reconfigure(live) => self.reconfigure(*live),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use hmac::{Hmac, KeyInit};
+use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -49,6 +49,12 @@ impl IntegrityKey {
     #[must_use]
     pub fn from_bytes(key: &[u8]) -> Self {
         Self { sha1: keyed(key), sha256: keyed(key) }
+    }
+
+    /// Whether both seal alike, that is, were made of the same bytes. Takes the same time whether they do or not.
+    #[must_use]
+    pub fn seals_like(&self, other: &Self) -> bool {
+        self.sha256().finalize() == other.sha256().finalize()
     }
 
     /// An HMAC-SHA1 that has absorbed the key.
@@ -98,6 +104,14 @@ mod tests {
     #[test]
     fn the_long_term_sha256_key_is_the_digest_of_the_joined_text() {
         assert_eq!(joined::<Sha256>(&["user", "realm", "pass"]), Sha256::digest("user:realm:pass"));
+    }
+
+    #[test]
+    fn keys_seal_alike_if_they_were_made_of_the_same_bytes() {
+        let key = IntegrityKey::long_term_md5("user", "realm", "pass");
+        assert!(key.seals_like(&IntegrityKey::long_term_md5("user", "realm", "pass")));
+        assert!(!key.seals_like(&IntegrityKey::long_term_md5("user", "realm", "past")));
+        assert!(!key.seals_like(&IntegrityKey::long_term_sha256("user", "realm", "pass")));
     }
 
     #[test]

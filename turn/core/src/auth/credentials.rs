@@ -126,20 +126,14 @@ pub(crate) struct Keyring {
 
 impl Keyring {
     pub(crate) fn new(credentials: Credentials, realm: &str, hasher: foldhash::fast::FixedState) -> Self {
-        let mut users = HashMap::with_hasher(hasher);
-        for StaticUser { name, password } in credentials.users {
-            let key = IntegrityKey::long_term_md5(&name, realm, &password);
-            users.insert(name.into_boxed_str(), key);
-        }
-        let keyed = |secret: &RestSecret| {
-            Hmac::new_from_slice(secret.0.as_bytes()).expect("HMAC takes keys of every length (RFC 2104 §2)")
-        };
-        Self {
+        let mut keyring = Self {
             realm: realm.to_owned(),
             rooms: credentials.rooms,
-            rest: credentials.rest_secrets.iter().map(keyed).collect(),
-            users,
-        }
+            rest: Vec::new(),
+            users: HashMap::with_hasher(hasher),
+        };
+        keyring.replace(&credentials.rest_secrets, credentials.users);
+        keyring
     }
 
     /// The key and the grant of the credential with this username under whose key the request is sealed; `sealed_with`
@@ -177,9 +171,34 @@ impl Keyring {
         }
     }
 
+    /// Replaces the REST secrets and static users; the rooms' verifier stays.
+    pub(crate) fn replace(&mut self, rest_secrets: &[RestSecret], users: Vec<StaticUser>) {
+        self.rest = rest_secrets.iter().map(keyed).collect();
+        self.users.clear();
+        for StaticUser { name, password } in users {
+            let key = IntegrityKey::long_term_md5(&name, &self.realm, &password);
+            self.users.insert(name.into_boxed_str(), key);
+        }
+    }
+
+    /// Whether the credential that was granted under this key would be granted under it again, its expiry aside.
+    pub(crate) fn still_holds(&self, subject: &Subject, username: &str, key: &IntegrityKey) -> bool {
+        match subject {
+            Subject::RoomPeer { .. } => true,
+            // At the beginning of time no credential has expired.
+            Subject::Rest(_) | Subject::Static(_) => {
+                self.find(username, UnixSeconds(0), |candidate| candidate.seals_like(key)).is_ok()
+            }
+        }
+    }
+
     fn key(&self, username: &str, password: &str) -> IntegrityKey {
         IntegrityKey::long_term_md5(username, &self.realm, password)
     }
+}
+
+fn keyed(secret: &RestSecret) -> Hmac<Sha1> {
+    Hmac::new_from_slice(secret.0.as_bytes()).expect("HMAC takes keys of every length (RFC 2104 §2)")
 }
 
 /// RFC 7515 §3.1: three parts with dots between them.

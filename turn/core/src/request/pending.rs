@@ -93,6 +93,11 @@ impl Pending {
             && self.sender.username == sender.username
     }
 
+    /// Under which credential it was made.
+    pub(crate) const fn sender(&self) -> &Authenticated {
+        &self.sender
+    }
+
     fn is_waiting(&self) -> bool {
         self.legs.iter().flatten().any(|leg| matches!(leg.state, LegState::Waiting(_)))
     }
