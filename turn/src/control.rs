@@ -48,7 +48,7 @@ pub(crate) struct WorkerHandle {
 impl WorkerHandle {
     /// Gives an order. A full queue is waited for, since no order may be lost; a worker that is gone has nothing left
     /// to do, and its exit is on the way to the control plane.
-    async fn order(&self, order: Control) {
+    pub(crate) async fn order(&self, order: Control) {
         if self.orders.send(order).await.is_ok()
             && let Err(error) = self.waker.wake()
         {

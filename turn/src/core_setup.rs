@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use causeway_protocol::token::TurnVerifier;
 use causeway_turn_core::{
-    ConfigError, Credentials, Limits, Listener, LoopbackPeers, NonceKey, OwnRelays, Relay, RelayConfig,
-    RestSecret, StaticUser, TcpRelaying,
+    ConfigError, Credentials, Limits, Listener, LiveConfig, LoopbackPeers, NonceKey, OwnRelays, Relay,
+    RelayConfig, RestSecret, StaticUser, TcpRelaying,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -27,15 +27,12 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
             Listener { address: *address, relay_v4: v4, relay_v6: v6 }
         })
         .collect();
+    let live = live(settings, workers);
     RelayConfig {
         relay_ports: settings.relay_port_min..=settings.relay_port_max,
-        default_lifetime: Duration::from_secs(settings.default_lifetime_seconds.into()),
-        max_lifetime: Duration::from_secs(settings.max_lifetime_seconds.into()),
-        limits: Limits {
-            allocations: settings.max_allocations.div_ceil(workers),
-            allocations_per_user: settings.allocations_per_user,
-            ..Limits::default()
-        },
+        default_lifetime: live.default_lifetime,
+        max_lifetime: live.max_lifetime,
+        limits: live.limits,
         // The shell has no TCP relay sockets.
         tcp_relaying: TcpRelaying::Refused,
         loopback_peers: if settings.allow_loopback_peers {
@@ -44,6 +41,26 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
             LoopbackPeers::Refused
         },
         ..RelayConfig::new(settings.realm.clone(), core_listeners)
+    }
+}
+
+/// What one of `workers` cores can be told again while it runs.
+pub(crate) fn live(settings: &TurnSettings, workers: usize) -> LiveConfig {
+    LiveConfig {
+        rest_secrets: settings.rest_secrets.iter().map(|secret| RestSecret::new(secret.expose())).collect(),
+        users: settings
+            .users
+            .iter()
+            .filter_map(|user| user.split())
+            .map(|(name, password)| StaticUser { name: name.to_owned(), password: password.to_owned() })
+            .collect(),
+        default_lifetime: Duration::from_secs(settings.default_lifetime_seconds.into()),
+        max_lifetime: Duration::from_secs(settings.max_lifetime_seconds.into()),
+        limits: Limits {
+            allocations: settings.max_allocations.div_ceil(workers),
+            allocations_per_user: settings.allocations_per_user,
+            ..Limits::default()
+        },
     }
 }
 
@@ -66,14 +83,6 @@ pub(crate) fn relay(
 }
 
 fn credentials(settings: &TurnSettings, keys: Option<&RelayKeys>) -> Credentials {
-    Credentials {
-        rooms: keys.map(|keys| TurnVerifier::hs256(&keys.secret)),
-        rest_secrets: settings.rest_secrets.iter().map(|secret| RestSecret::new(secret.expose())).collect(),
-        users: settings
-            .users
-            .iter()
-            .filter_map(|user| user.split())
-            .map(|(name, password)| StaticUser { name: name.to_owned(), password: password.to_owned() })
-            .collect(),
-    }
+    let LiveConfig { rest_secrets, users, .. } = live(settings, 1);
+    Credentials { rooms: keys.map(|keys| TurnVerifier::hs256(&keys.secret)), rest_secrets, users }
 }

@@ -106,6 +106,11 @@ pub(crate) fn among(wakers: &[Arc<Waker>], max_lifetime: Duration) -> Vec<Handov
 }
 
 impl Handover {
+    /// From here on allocations may live this long; those alive may still live longer.
+    pub(crate) fn remember_for(&mut self, max_lifetime: Duration) {
+        self.max_lifetime = self.max_lifetime.max(max_lifetime);
+    }
+
     /// Remembers the token in an answer of this worker, if there is one. Call it before the answer is sent.
     pub(crate) fn note_answer(&self, now: Moment, answer: &[u8]) {
         if self.ways.len() > 1

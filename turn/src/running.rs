@@ -8,8 +8,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use causeway_service::clock;
-use mio::Waker;
+use causeway_turn_core::Control;
 
+use crate::control::WorkerHandle;
+use crate::core_setup;
+use crate::files;
+use crate::settings::{SettingsProblem, TurnSettings};
 use crate::worker::Signals;
 
 /// Why a relay did not stop as asked.
@@ -33,7 +37,7 @@ pub struct RunningRelay {
 }
 
 pub(crate) struct RunningWorker {
-    pub(crate) waker: Arc<Waker>,
+    pub(crate) handle: WorkerHandle,
     pub(crate) allocations: Arc<AtomicU64>,
     pub(crate) thread: Option<JoinHandle<()>>,
 }
@@ -49,6 +53,25 @@ impl RunningRelay {
     #[must_use]
     pub fn allocations(&self) -> u64 {
         self.workers.iter().map(|worker| worker.allocations.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Takes over those of `settings` that [`TurnSettings::LIVE`] names; the others need a new start. Each worker changes
+    /// all of them at once, between two datagrams. Allocations under a user, password or REST secret that is gone
+    /// end.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings; then nothing has changed.
+    pub async fn reconfigure(&self, settings: &TurnSettings) -> Result<(), Vec<SettingsProblem>> {
+        let problems = settings.validate();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        files::raise_limit(settings.max_allocations);
+        let live = core_setup::live(settings, self.workers.len());
+        for worker in &self.workers {
+            worker.handle.order(Control::Reconfigure(Box::new(live.clone()))).await;
+        }
+        Ok(())
     }
 
     /// Takes no new allocations from here on; those alive go on until they end or the relay is stopped.
@@ -92,7 +115,7 @@ impl RunningRelay {
 
     fn wake(&self) {
         for worker in &self.workers {
-            if let Err(error) = worker.waker.wake() {
+            if let Err(error) = worker.handle.waker.wake() {
                 tracing::warn!(%error, "cannot wake a worker; it notices with its next datagram or timer");
             }
         }

@@ -94,6 +94,17 @@ pub struct SettingsProblem {
 }
 
 impl TurnSettings {
+    /// The settings that [`RunningRelay::reconfigure`](crate::RunningRelay::reconfigure) takes over. A name stands for
+    /// everything below it, too.
+    pub const LIVE: &[&str] = &[
+        "users",
+        "rest_secrets",
+        "default_lifetime_seconds",
+        "max_lifetime_seconds",
+        "max_allocations",
+        "allocations_per_user",
+    ];
+
     /// Everything that is wrong with these settings; empty if the relay can start with them.
     #[must_use]
     pub fn validate(&self) -> Vec<SettingsProblem> {

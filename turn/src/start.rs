@@ -209,8 +209,7 @@ impl Starting {
             let allocations = Arc::clone(&worker.allocations);
             let thread = supervise::spawn(worker.index, exit_senders.clone(), move || worker.run())
                 .map_err(StartError::Worker)?;
-            let waker = Arc::clone(&handle.waker);
-            running.workers.push(RunningWorker { waker, allocations, thread: Some(thread) });
+            running.workers.push(RunningWorker { handle: handle.clone(), allocations, thread: Some(thread) });
             handles.push(handle);
         }
         let control = ControlPlane {

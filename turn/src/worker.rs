@@ -162,6 +162,9 @@ impl Running {
         }
         for _ in 0..ORDER_BUDGET {
             let Ok(order) = self.worker.orders.try_recv() else { break };
+            if let Control::Reconfigure(live) = &order {
+                self.worker.handover.remember_for(live.max_lifetime);
+            }
             self.worker.relay.on_control(now, order);
             self.perform(now);
         }

@@ -71,6 +71,11 @@ impl Answer {
         self.message().get::<XorRelayedAddress>().unwrap().expect("XOR-RELAYED-ADDRESS").0
     }
 
+    /// In seconds.
+    pub fn lifetime(&self) -> u32 {
+        self.message().get::<Lifetime>().unwrap().expect("LIFETIME").seconds
+    }
+
     pub fn mapped(&self) -> SocketAddr {
         self.message().get::<XorMappedAddress>().unwrap().expect("XOR-MAPPED-ADDRESS").0
     }
