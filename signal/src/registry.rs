@@ -19,7 +19,6 @@ const MAILBOX: usize = 1024;
 /// The rooms of this server.
 pub(crate) struct Registry {
     rooms: Mutex<HashMap<RoomId, Addr<RoomActor>>>,
-    max_rooms: usize,
     threads: Vec<Arbiter>,
     hasher: RandomState,
 }
@@ -35,10 +34,9 @@ pub(crate) enum NotOpened {
 
 impl Registry {
     /// Starts the threads; wants an actix system around it.
-    pub(crate) fn new(threads: usize, max_rooms: usize) -> Self {
+    pub(crate) fn new(threads: usize) -> Self {
         Self {
             rooms: Mutex::new(HashMap::new()),
-            max_rooms,
             threads: (0..threads.max(1)).map(|_| Arbiter::new()).collect(),
             hasher: RandomState::new(),
         }
@@ -52,9 +50,10 @@ impl Registry {
         signal: &Arc<Signal>,
     ) -> Result<(), NotOpened> {
         let id = room.id().clone();
+        let max_rooms = signal.settings().max_rooms;
         {
             let rooms = self.lock();
-            if rooms.len() >= self.max_rooms {
+            if rooms.len() >= max_rooms {
                 return Err(NotOpened::Full);
             }
             if rooms.contains_key(&id) {

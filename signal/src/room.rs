@@ -167,7 +167,7 @@ impl RoomActor {
     ) -> Result<causeway_signal_core::IceGrant, causeway_protocol::token::IssueError> {
         let signal = &self.registered.signal;
         let holder = Holder { room: self.room.id(), peer, room_ends: self.room.expires_at() };
-        ice::grant(urls, &holder, &signal.issuer, &signal.settings, now.unix)
+        ice::grant(urls, &holder, &signal.issuer, &signal.settings(), now.unix)
     }
 
     fn on_ended(&self, ending: Ending, ctx: &mut Context<Self>) {
@@ -175,7 +175,7 @@ impl RoomActor {
         tracing::info!(%room, reason = ending.as_str(), "room ended");
         if ending.revokes() {
             // The credentials of a room end with it at the latest, and none lives longer than this.
-            let until = clock::now().unix.plus(self.registered.signal.settings.credential_ttl_seconds);
+            let until = clock::now().unix.plus(self.registered.signal.longest_credential_ttl());
             let revoke = Revocation::Room { room: room.clone() };
             let order = RelayOrder { revoke, until: until.min(self.room.expires_at()) };
             if let Err(error) = self.registered.signal.bus.publish(BusMessage::RelayOrder(order)) {
@@ -386,13 +386,13 @@ mod tests {
                 jti: "t".parse().unwrap(),
             },
             outbox,
-            ice_urls: Arc::new(IceUrls::new(&signal.settings, "localhost", 3478)),
+            ice_urls: Arc::new(IceUrls::new(&signal.settings(), "localhost", 3478)),
         }
     }
 
     /// An outbox whose farewell can be waited for.
     fn watched_outbox(signal: &Signal) -> (Outbox, impl AsyncFnMut() -> Farewell) {
-        let (outbox, mut writer) = outbox(&signal.settings.limits, &signal.settings.timing);
+        let (outbox, mut writer) = outbox(&signal.settings().limits, &signal.settings().timing);
         (outbox, async move || writer.farewell().await)
     }
 }

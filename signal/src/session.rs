@@ -54,7 +54,7 @@ impl Session {
     pub(crate) fn new(signal: Arc<Signal>, outbox: Outbox, ice_urls: IceUrls, slot: Slot) -> Self {
         Self {
             id: signal.next_session(),
-            ingress: Ingress::new(&signal.settings.limits),
+            ingress: Ingress::new(&signal.settings().limits),
             outbox,
             ice_urls: Arc::new(ice_urls),
             heard: clock::now().moment,
@@ -170,7 +170,7 @@ impl Session {
 
     fn on_beat(&mut self) {
         let silent = clock::now().moment.since(self.heard);
-        if silent > Duration::from_millis(self.signal.settings.timing.silence_ms) {
+        if silent > Duration::from_millis(self.signal.settings().timing.silence_ms) {
             self.why = Gone::TimedOut;
             self.outbox.close(Farewell::Say(CloseCode::TimedOut));
         } else {
@@ -212,7 +212,7 @@ impl Actor for Session {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let timing = &self.signal.settings.timing;
+        let timing = &self.signal.settings().timing;
         ctx.run_interval(Duration::from_millis(timing.ping_ms), |session, _| session.on_beat());
         ctx.run_later(Duration::from_millis(timing.hello_ms), |session, _| match session.place {
             Place::Door => session.outbox.close(Farewell::Say(CloseCode::TimedOut)),
@@ -279,7 +279,7 @@ impl Handler<Written> for Session {
         }
         // The stream ends with the closing handshake, and the actor with the stream. This is for connections
         // that stay open all the same.
-        let linger = Duration::from_millis(self.signal.settings.timing.linger_ms);
+        let linger = Duration::from_millis(self.signal.settings().timing.linger_ms);
         ctx.run_later(linger, |_, ctx| ctx.stop());
     }
 }

@@ -173,6 +173,29 @@ pub struct SettingProblem {
 }
 
 impl SignalSettings {
+    /// The settings that [`RunningSignal::reconfigure`](crate::RunningSignal::reconfigure) takes over: all but the
+    /// numbers of threads. A name stands for everything below it, too.
+    pub const LIVE: &[&str] = &[
+        "public_url",
+        "allowed_origins",
+        "trusted_proxies",
+        "ice_urls",
+        "max_rooms",
+        "default_capacity",
+        "max_capacity",
+        "default_ttl_seconds",
+        "max_ttl_seconds",
+        "credential_ttl_seconds",
+        "relay_peers",
+        "relay_bps",
+        "relay_bytes",
+        "relay_allocations",
+        "max_sessions",
+        "max_sessions_per_ip",
+        "limits",
+        "timing",
+    ];
+
     /// Everything that is wrong with the settings; empty if nothing is.
     #[must_use]
     pub fn validate(&self) -> Vec<SettingProblem> {

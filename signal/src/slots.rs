@@ -11,13 +11,13 @@ use crate::stranger::Stranger;
 struct Taken {
     total: usize,
     by_stranger: HashMap<Stranger, usize>,
+    max_total: usize,
+    max_per_stranger: usize,
 }
 
 /// Counts open WebSockets.
 pub(crate) struct Slots {
     taken: Mutex<Taken>,
-    max_total: usize,
-    max_per_stranger: usize,
     emptied: Notify,
 }
 
@@ -38,16 +38,22 @@ pub(crate) enum NoSlot {
 
 impl Slots {
     pub(crate) fn new(max_total: usize, max_per_stranger: usize) -> Arc<Self> {
-        let taken = Mutex::new(Taken { total: 0, by_stranger: HashMap::new() });
-        Arc::new(Self { taken, max_total, max_per_stranger, emptied: Notify::new() })
+        let taken = Taken { total: 0, by_stranger: HashMap::new(), max_total, max_per_stranger };
+        Arc::new(Self { taken: Mutex::new(taken), emptied: Notify::new() })
+    }
+
+    /// Other numbers from here on; what is open stays, even beyond them.
+    pub(crate) fn resize(&self, max_total: usize, max_per_stranger: usize) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        (taken.max_total, taken.max_per_stranger) = (max_total, max_per_stranger);
     }
 
     pub(crate) fn take(self: &Arc<Self>, stranger: Stranger) -> Result<Slot, NoSlot> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.total >= self.max_total {
+        if taken.total >= taken.max_total {
             return Err(NoSlot::Server);
         }
-        if taken.by_stranger.get(&stranger).is_some_and(|count| *count >= self.max_per_stranger) {
+        if taken.by_stranger.get(&stranger).is_some_and(|count| *count >= taken.max_per_stranger) {
             return Err(NoSlot::Stranger);
         }
         *taken.by_stranger.entry(stranger).or_default() += 1;

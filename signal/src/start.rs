@@ -169,11 +169,17 @@ async fn tidy(signal: Arc<Signal>) {
     let mut interval = tokio::time::interval(TIDY_INTERVAL);
     loop {
         interval.tick().await;
-        signal.limits.tidy();
+        signal.limits().tidy();
     }
 }
 
 impl RunningSignal {
+    /// Takes over those of `settings` that [`SignalSettings::LIVE`] names; the others need a new start. They have to be
+    /// valid. Open rooms and connections keep the capacity, life, rates and ICE servers that they began with.
+    pub fn reconfigure(&self, settings: &SignalSettings) {
+        self.signal.replace_settings(settings.clone());
+    }
+
     /// Where it listens; with port 0 asked for, the port it got.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {

@@ -1,7 +1,7 @@
 //! What every handler and actor shares.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use causeway_cluster::Bus;
 use causeway_protocol::NodeId;
@@ -18,7 +18,6 @@ use crate::slots::Slots;
 
 /// Everything of one signaling server.
 pub(crate) struct Signal {
-    pub(crate) settings: SignalSettings,
     pub(crate) node: NodeId,
     pub(crate) relay_port: u16,
     pub(crate) bus: Arc<dyn Bus>,
@@ -27,9 +26,12 @@ pub(crate) struct Signal {
     pub(crate) invites: Invites,
     pub(crate) issuer: TurnIssuer,
     pub(crate) rooms: Registry,
-    pub(crate) limits: Limits,
     pub(crate) slots: Arc<Slots>,
     pub(crate) passwords: Passwords,
+    settings: Mutex<Arc<SignalSettings>>,
+    limits: Mutex<Arc<Limits>>,
+    /// In seconds.
+    longest_credential_ttl: AtomicU64,
     draining: watch::Sender<bool>,
     sessions: AtomicU64,
 }
@@ -50,14 +52,42 @@ impl Signal {
             hosts: HostTokens::new(secret),
             invites: Invites::new(secret),
             issuer: TurnIssuer::hs256(secret),
-            rooms: Registry::new(settings.room_threads, settings.max_rooms),
-            limits: Limits::new(&settings.limits),
+            rooms: Registry::new(settings.room_threads),
+            limits: Mutex::new(Arc::new(Limits::new(&settings.limits))),
             slots: Slots::new(settings.max_sessions, settings.max_sessions_per_ip),
             passwords: Passwords::new(),
             draining: watch::Sender::new(false),
             sessions: AtomicU64::new(1),
-            settings,
+            longest_credential_ttl: AtomicU64::new(settings.credential_ttl_seconds),
+            settings: Mutex::new(Arc::new(settings)),
         }
+    }
+
+    /// The settings in force. What lasts longer than a request keeps those it began with, or asks again.
+    pub(crate) fn settings(&self) -> Arc<SignalSettings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The limits in force.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The longest life in seconds of any relay credential that this process has issued: for so long a revocation
+    /// counts.
+    pub(crate) fn longest_credential_ttl(&self) -> u64 {
+        self.longest_credential_ttl.load(Ordering::Relaxed)
+    }
+
+    /// Puts other settings in force. Rates that change count from nothing again.
+    pub(crate) fn replace_settings(&self, settings: SignalSettings) {
+        if self.settings().limits != settings.limits {
+            let limits = Arc::new(Limits::new(&settings.limits));
+            *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+        }
+        self.longest_credential_ttl.fetch_max(settings.credential_ttl_seconds, Ordering::Relaxed);
+        self.slots.resize(settings.max_sessions, settings.max_sessions_per_ip);
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// A name for a new connection, never given before in this process.

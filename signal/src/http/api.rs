@@ -39,10 +39,10 @@ pub(crate) async fn create_room(
     body: web::Json<CreateRoom>,
 ) -> Answer {
     let now = clock::now();
-    signal.limits.rooms.check(&stranger(&request, &signal), now)?;
+    signal.limits().rooms.check(&stranger(&request, &signal), now)?;
     refuse_while_draining(&signal)?;
     let CreateRoom { password, capacity, ttl_seconds, invite_only } = body.into_inner();
-    let settings = &signal.settings;
+    let settings = signal.settings();
     let capacity = capacity.unwrap_or(settings.default_capacity);
     within("capacity", u64::from(capacity), u64::from(settings.max_capacity))?;
     let ttl_seconds = ttl_seconds.unwrap_or(settings.default_ttl_seconds);
@@ -92,7 +92,7 @@ pub(crate) async fn room_facts(
     signal: web::Data<Signal>,
     path: web::Path<String>,
 ) -> Answer {
-    signal.limits.joins.check(&stranger(&request, &signal), clock::now())?;
+    signal.limits().joins.check(&stranger(&request, &signal), clock::now())?;
     let (_, room) = find(&signal, &path)?;
     let facts = room.send(AskFacts).await?;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(facts))
@@ -110,7 +110,7 @@ pub(crate) async fn create_invite(
     body: web::Json<CreateInvite>,
 ) -> Answer {
     let now = clock::now();
-    signal.limits.joins.check(&stranger(&request, &signal), now)?;
+    signal.limits().joins.check(&stranger(&request, &signal), now)?;
     let (id, room) = find(&signal, &path)?;
     let bearer = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     // RFC 9110 §11.1: the scheme's name has no case.
@@ -150,7 +150,7 @@ pub(crate) async fn join_room(
 ) -> Answer {
     let now = clock::now();
     let stranger = stranger(&request, &signal);
-    signal.limits.joins.check(&stranger, now)?;
+    signal.limits().joins.check(&stranger, now)?;
     refuse_while_draining(&signal)?;
     let (id, room) = find(&signal, &path)?;
     let JoinRoom { password, invite, host_token, name } = body.into_inner();
@@ -159,7 +159,7 @@ pub(crate) async fn join_room(
     let key = shown.check(&signal, &stranger, &id, &room, now).await?;
     let role = room.send(Admit(key)).await??;
     let peer = PeerId::random(&mut rand::rng());
-    let expires_at = now.unix.plus(signal.settings.timing.join_token_seconds);
+    let expires_at = now.unix.plus(signal.settings().timing.join_token_seconds);
     let token = signal.joins.sign(&JoinClaims {
         aud: JoinTokens::AUDIENCE.to_owned(),
         sub: peer.clone(),
@@ -211,8 +211,8 @@ impl Shown {
         let (Some(password), Some(hash)) = (self.password, room.send(AskPassword).await?) else {
             return Ok(Key::None);
         };
-        signal.limits.passwords.check(stranger, now)?;
-        signal.limits.room_passwords.check(id, now)?;
+        signal.limits().passwords.check(stranger, now)?;
+        signal.limits().room_passwords.check(id, now)?;
         if password.len() <= MAX_PASSWORD_LEN && signal.passwords.verify(password, hash).await? {
             Ok(Key::Password)
         } else {
@@ -260,14 +260,15 @@ fn find(signal: &Signal, path: &str) -> Result<(RoomId, actix::Addr<RoomActor>),
 }
 
 fn stranger(request: &HttpRequest, signal: &Signal) -> Stranger {
-    client::stranger(request, &signal.settings.trusted_proxies)
+    client::stranger(request, &signal.settings().trusted_proxies)
 }
 
 /// Where people find this server: as the operator says, else as this client does.
 fn base_url(request: &HttpRequest, signal: &Signal) -> String {
-    if let Some(url) = &signal.settings.public_url {
+    if let Some(url) = &signal.settings().public_url {
         return url.clone();
     }
-    let scheme = if client::is_secure(request, &signal.settings.trusted_proxies) { "https" } else { "http" };
+    let scheme =
+        if client::is_secure(request, &signal.settings().trusted_proxies) { "https" } else { "http" };
     format!("{scheme}://{}", client::authority(request).unwrap_or("localhost"))
 }

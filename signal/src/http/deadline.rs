@@ -20,8 +20,9 @@ pub(crate) async fn limit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let milliseconds =
-        request.app_data::<web::Data<Signal>>().map_or(u64::MAX, |signal| signal.settings.timing.request_ms);
+    let milliseconds = request
+        .app_data::<web::Data<Signal>>()
+        .map_or(u64::MAX, |signal| signal.settings().timing.request_ms);
     let answered = timeout(Duration::from_millis(milliseconds), next.call(request)).await;
     let too_slow = |_elapsed| Refusal::because(ErrorCode::Unavailable, TOO_SLOW);
     Ok(answered.map_err(too_slow)??.map_into_boxed_body())

@@ -56,9 +56,9 @@ pub(crate) async fn guard(
 }
 
 fn standing(request: &ServiceRequest, origin: &HeaderValue) -> Standing {
-    let settings = request.app_data::<web::Data<Signal>>().map(|signal| &signal.settings);
+    let settings = request.app_data::<web::Data<Signal>>().map(|signal| signal.settings());
     let (Some(settings), Ok(origin)) = (settings, origin.to_str()) else { return Standing::Foreign };
-    if is_own(origin, client::authority(request.request()), settings) {
+    if is_own(origin, client::authority(request.request()), &settings) {
         Standing::Own
     } else if settings.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
         Standing::Allowed

@@ -35,8 +35,8 @@ pub(crate) async fn open(
     signal: web::Data<Signal>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let stranger = client::stranger(&request, &signal.settings.trusted_proxies);
-    signal.limits.sockets.check(&stranger, clock::now())?;
+    let stranger = client::stranger(&request, &signal.settings().trusted_proxies);
+    signal.limits().sockets.check(&stranger, clock::now())?;
     if signal.is_draining() {
         return Err(Refusal::new(ErrorCode::Unavailable));
     }
@@ -54,11 +54,12 @@ pub(crate) async fn open(
         .max_frame_size(MAX_MESSAGE_LEN)
         .aggregate_continuations()
         .max_continuation_size(MAX_MESSAGE_LEN);
-    let (outbox, writer) = outbox(&signal.settings.limits, &signal.settings.timing);
-    let authority = client::public_authority(&request, signal.settings.public_url.as_deref());
-    let ice_urls = IceUrls::new(&signal.settings, authority, signal.relay_port);
+    let settings = signal.settings();
+    let (outbox, writer) = outbox(&settings.limits, &settings.timing);
+    let authority = client::public_authority(&request, settings.public_url.as_deref());
+    let ice_urls = IceUrls::new(&settings, authority, signal.relay_port);
     let token = token_of(&request);
-    let linger = Duration::from_millis(signal.settings.timing.linger_ms);
+    let linger = Duration::from_millis(settings.timing.linger_ms);
     let session = Session::create(|ctx| {
         ctx.add_stream(frames);
         let mut session = Session::new(signal.into_inner(), outbox, ice_urls, slot);
