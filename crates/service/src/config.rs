@@ -59,6 +59,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Settings as the layers have them.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The settings; those with a problem keep what an earlier layer said.
+    pub settings: T,
+    /// Every mistake.
+    pub problems: Vec<Problem>,
+    /// The settings as they were written, secrets included.
+    pub(crate) table: Table,
+}
+
 /// One setting of one layer.
 #[derive(Clone, Debug)]
 struct Leaf {
@@ -134,7 +145,7 @@ impl Layers {
 
     /// The settings, and every problem on the way to them. A leaf with a problem is left out of the settings.
     #[must_use]
-    pub fn load<T: Serialize + DeserializeOwned + Default>(self) -> (T, Vec<Problem>) {
+    pub fn load<T: Serialize + DeserializeOwned + Default>(self) -> Loaded<T> {
         let Self { leaves, mut problems } = self;
         let mut settings = T::default();
         let mut table = Table::try_from(&settings).expect("settings' defaults are plain TOML");
@@ -146,7 +157,7 @@ impl Layers {
                 }
             }
         }
-        (settings, problems)
+        Loaded { settings, problems, table }
     }
 }
 
@@ -156,7 +167,7 @@ fn apply<T: DeserializeOwned>(table: &Table, leaf: &Leaf) -> Result<(Table, T), 
     for reading in &leaf.readings {
         let mut candidate = table.clone();
         let attempt = place(&mut candidate, &leaf.path, reading.clone())
-            .and_then(|()| candidate.clone().try_into::<T>().map_err(|error| error.message().to_owned()));
+            .and_then(|()| candidate.clone().try_into::<T>().map_err(|error| without_value(error.message())));
         match attempt {
             Ok(parsed) => return Ok((candidate, parsed)),
             Err(problem) => {
@@ -165,6 +176,17 @@ fn apply<T: DeserializeOwned>(table: &Table, leaf: &Leaf) -> Result<(Table, T), 
         }
     }
     Err(first_problem.unwrap_or_default())
+}
+
+/// A mistake about the kind of a value needs no value to be understood, and the value may be a secret:
+/// ``invalid type: string "…", expected a sequence``.
+fn without_value(message: &str) -> String {
+    let Some(found) = message.strip_prefix("invalid type: ") else { return message.to_owned() };
+    let kind = found.split(['"', '`', ',']).next().unwrap_or_default().trim_end();
+    match found.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("invalid type: {kind}, expected {expected}"),
+        None => format!("invalid type: {kind}"),
+    }
 }
 
 fn place(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
@@ -246,7 +268,7 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let (_folder, path) = file("[turn]\nport = 1\nrealm = 'file'\nquota = 5\n");
-        let (settings, problems) = Layers::new()
+        let Loaded { settings, problems, .. } = Layers::new()
             .file(&path)
             .environment(variables(&[("CAUSEWAY_TURN__PORT", "2"), ("CAUSEWAY_TURN__REALM", "env")]))
             .flag("--port", "turn.port", Some(3))
@@ -259,7 +281,7 @@ mod tests {
     #[test]
     fn every_mistake_is_told_at_once_with_its_origin() {
         let (_folder, path) = file("[turn]\nport = 99999\nrelm = 'typo'\nquota = 7\n");
-        let (settings, problems) = Layers::new()
+        let Loaded { settings, problems, .. } = Layers::new()
             .file(&path)
             .environment(variables(&[("CAUSEWAY_TURN__LISTEN", "nowhere"), ("CAUSEWAY_TUNR__PORT", "1")]))
             .load::<Settings>();
@@ -278,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_meant_as_text_stays_text() {
-        let (settings, problems) =
+        let Loaded { settings, problems, .. } =
             Layers::new().environment(variables(&[("CAUSEWAY_TURN__REALM", "123")])).load::<Settings>();
         assert_eq!(problems, []);
         assert_eq!(settings.turn.realm, "123");
@@ -287,7 +309,7 @@ mod tests {
     #[test]
     fn lists_may_be_written_with_commas_or_as_toml() {
         for text in ["127.0.0.1, ::1", "['127.0.0.1', '::1']"] {
-            let (settings, problems) =
+            let Loaded { settings, problems, .. } =
                 Layers::new().environment(variables(&[("CAUSEWAY_TURN__LISTEN", text)])).load::<Settings>();
             assert_eq!(problems, [], "{text}");
             assert_eq!(settings.turn.listen.len(), 2, "{text}");
@@ -295,8 +317,17 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_the_wrong_kind_is_not_shown() {
+        let (_folder, path) = file("[turn]\nlisten = 'sword, expected fish'\nport = 'x'\n");
+        let problems = Layers::new().file(&path).load::<Settings>().problems;
+        let said: Vec<_> = problems.iter().map(|problem| problem.problem.as_str()).collect();
+        assert_eq!(said, ["invalid type: string, expected a sequence", "invalid type: string, expected u16"]);
+    }
+
+    #[test]
     fn a_missing_file_is_a_problem_and_not_a_default() {
-        let (_, problems) = Layers::new().file(Path::new("/nonexistent/causeway.toml")).load::<Settings>();
+        let Loaded { problems, .. } =
+            Layers::new().file(Path::new("/nonexistent/causeway.toml")).load::<Settings>();
         assert_eq!(problems.len(), 1);
         assert!(
             problems[0].to_string().starts_with("/nonexistent/causeway.toml: cannot be read"),
@@ -306,7 +337,7 @@ mod tests {
 
     #[test]
     fn variables_of_others_are_left_alone() {
-        let (_, problems) =
+        let Loaded { problems, .. } =
             Layers::new().environment(variables(&[("CAUSEWAY_BIN", "x"), ("PATH", "y")])).load::<Settings>();
         assert_eq!(problems, []);
     }

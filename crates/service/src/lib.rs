@@ -1,4 +1,4 @@
-//! How a Causeway process starts and stops: configuration, logs, metrics, health, shutdown.
+//! How a Causeway process starts, reloads and stops: configuration, logs, metrics, health, shutdown.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,8 @@ pub mod hidden;
 pub mod log;
 pub mod metrics;
 pub mod ops;
+pub mod reload;
+pub mod reload_signals;
 pub mod shutdown;
 
 pub use hidden::Hidden;

@@ -1,9 +1,14 @@
 //! Logs: fields on standard error, as text for people or as JSON for collectors.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+
+/// The filter of this process's logs, which can be replaced.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,21 +50,28 @@ impl LogSettings {
 
     /// Sends this process's logs to standard error. The first call counts; a bad filter counts as `info`.
     pub fn init(&self) {
-        let filter =
-            EnvFilter::try_new(&self.filter).unwrap_or_else(|_checked_before| EnvFilter::new("info"));
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        let installed = match self.format {
-            LogFormat::Text => {
-                let color = std::io::stderr().is_terminal();
-                tracing::subscriber::set_global_default(lines.with_ansi(color).finish())
-            }
-            LogFormat::Json => {
-                tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish())
-            }
+        let (filter, handle) = reload::Layer::new(self.parsed());
+        let lines = fmt::layer().with_writer(std::io::stderr);
+        let lines = match self.format {
+            LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        if installed.is_err() {
-            tracing::debug!("logs were already set up");
+        let logs = Registry::default().with(filter).with(lines);
+        match tracing::subscriber::set_global_default(logs) {
+            Ok(()) => drop(FILTER.set(handle)),
+            Err(_second_call) => tracing::debug!("logs were already set up"),
         }
+    }
+
+    /// Replaces the filter of this process's logs, if [`LogSettings::init`] was called; the format stays.
+    pub fn refilter(&self) {
+        if let Some(Err(error)) = FILTER.get().map(|handle| handle.reload(self.parsed())) {
+            tracing::warn!(%error, "the log filter could not be replaced");
+        }
+    }
+
+    fn parsed(&self) -> EnvFilter {
+        EnvFilter::try_new(&self.filter).unwrap_or_else(|_checked_before| EnvFilter::new("info"))
     }
 }
 
