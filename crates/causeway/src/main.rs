@@ -8,6 +8,7 @@ mod cli;
 mod exit;
 mod health;
 mod relay;
+mod reload;
 mod secret;
 mod serve;
 mod settings;
@@ -22,8 +23,8 @@ fn main() -> ExitCode {
         Err(message) => return Exit::from_clap(&message),
     };
     let outcome = match cli.command {
-        Command::Serve(flags) => serve::run(&flags),
-        Command::Turn(flags) => relay::run(&flags),
+        Command::Serve(flags) => serve::run(flags),
+        Command::Turn(flags) => relay::run(flags),
         Command::Config(ConfigCommand::Print(flags)) => settings::print(&flags),
         Command::Health(flags) => health::run(&flags),
     };

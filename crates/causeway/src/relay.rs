@@ -7,13 +7,16 @@ use actix_web::rt::task::JoinHandle;
 use causeway_cluster::{Bus, MemoryBus};
 use causeway_protocol::secret::Secret;
 use causeway_service::clock;
+use causeway_service::config::Problem;
 use causeway_service::health::Condition;
+use causeway_service::reload::Effective;
 use causeway_service::shutdown::StopSignals;
 use causeway_turn::{ControlError, RelayKeys, RunningRelay};
 
 use crate::cli::TurnFlags;
 use crate::exit::Exit;
-use crate::settings::{self, Settings};
+use crate::reload::{Parts, Reloads};
+use crate::settings::{self, Settings, Source};
 use crate::startup::{self, Process};
 
 /// The relay's name in `/readyz`.
@@ -33,27 +36,39 @@ pub struct RelayPart {
 ///
 /// # Errors
 /// Any [`Exit`].
-pub fn run(flags: &TurnFlags) -> Result<(), Exit> {
-    let settings = settings::of_turn(flags)?;
-    let secret = startup::secret_if_known(&settings)?;
-    actix_web::rt::System::new().block_on(run_alone(settings, secret))
+pub fn run(flags: TurnFlags) -> Result<(), Exit> {
+    let source = Source::of_turn(flags);
+    let effective = source.effective()?;
+    let secret = startup::secret_if_known(effective.settings())?;
+    actix_web::rt::System::new().block_on(run_alone(source, effective, secret))
 }
 
-async fn run_alone(settings: Settings, secret: Option<Secret>) -> Result<(), Exit> {
-    let process = Process::start(&settings);
+async fn run_alone(
+    source: Source,
+    effective: Effective<Settings>,
+    secret: Option<Secret>,
+) -> Result<(), Exit> {
+    let process = Process::start(effective.settings());
+    let mut reloads = Reloads::listen(source, effective)?;
     let mut stop =
         StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
-    let mut relay = RelayPart::start(&settings, secret, &process, Arc::new(MemoryBus::new()))?;
-    let ops = process.serve_ops(settings.ops.listen)?;
+    let mut relay = RelayPart::start(reloads.settings(), secret, &process, Arc::new(MemoryBus::new()))?;
+    let ops = process.serve_ops(reloads.settings().ops.listen)?;
     println!("Causeway relay");
     relay.print_urls();
     println!("  metrics  http://{ops}/metrics");
     println!("Stop with Ctrl-C.");
-    tokio::select! {
-        exit = relay.broken() => return Err(exit),
-        signal = stop.next() => tracing::info!(signal = signal.as_str(), "draining"),
+    loop {
+        tokio::select! {
+            exit = relay.broken() => return Err(exit),
+            trigger = reloads.due() => reloads.run(trigger, Parts { relay: &relay, signal: None }).await,
+            signal = stop.next() => {
+                tracing::info!(signal = signal.as_str(), "draining");
+                break;
+            }
+        }
     }
-    relay.finish(&settings, &process, &mut stop).await
+    relay.finish(reloads.settings(), &process, &mut stop).await
 }
 
 impl RelayPart {
@@ -73,6 +88,14 @@ impl RelayPart {
             .map_err(|error| Exit::Start(error.to_string()))?;
         process.health.set(PART, Condition::Ready);
         Ok(Self { relay, control: actix_web::rt::spawn(control.run()) })
+    }
+
+    /// Puts the relay's part of new settings in force.
+    ///
+    /// # Errors
+    /// Every problem; then nothing has changed.
+    pub async fn reconfigure(&self, settings: &Settings) -> Result<(), Vec<Problem>> {
+        self.relay.reconfigure(&settings.turn).await.map_err(settings::problems_of_turn)
     }
 
     /// The port on all its addresses.

@@ -9,13 +9,15 @@ use causeway_cluster::{Bus, MemoryBus};
 use causeway_protocol::secret::Secret;
 use causeway_service::health::Condition;
 use causeway_service::ops::health_routes;
+use causeway_service::reload::Effective;
 use causeway_service::shutdown::StopSignals;
 use causeway_signal::{RunningSignal, SignalParts};
 
 use crate::cli::ServeFlags;
 use crate::exit::Exit;
 use crate::relay::RelayPart;
-use crate::settings::{self, Settings};
+use crate::reload::{Parts, Reloads};
+use crate::settings::{Settings, Source};
 use crate::startup::{self, Process};
 
 /// The name of rooms and signaling in `/readyz`.
@@ -29,39 +31,51 @@ const FAREWELL: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Any [`Exit`].
-pub fn run(flags: &ServeFlags) -> Result<(), Exit> {
-    let settings = settings::of_serve(flags)?;
+pub fn run(flags: ServeFlags) -> Result<(), Exit> {
+    let source = Source::of_serve(flags);
+    let effective = source.effective()?;
+    let settings = effective.settings();
     let data_dir = settings.node.data_dir.clone().unwrap_or_else(|| Path::new(DEFAULT_DATA_DIR).to_owned());
-    let secret = startup::secret(&settings, &data_dir)?;
-    actix_web::rt::System::new().block_on(serve(settings, secret))
+    let secret = startup::secret(settings, &data_dir)?;
+    actix_web::rt::System::new().block_on(serve(source, effective, secret))
 }
 
-async fn serve(settings: Settings, secret: Secret) -> Result<(), Exit> {
-    let process = Process::start(&settings);
+async fn serve(source: Source, effective: Effective<Settings>, secret: Secret) -> Result<(), Exit> {
+    let process = Process::start(effective.settings());
+    let mut reloads = Reloads::listen(source, effective)?;
+    let settings = reloads.settings();
     let mut stop =
         StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
     let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-    let mut relay = RelayPart::start(&settings, Some(secret.clone()), &process, Arc::clone(&bus))?;
-    let mut signal = start_signal(&settings, secret, &process, bus, relay.port())?;
+    let mut relay = RelayPart::start(settings, Some(secret.clone()), &process, Arc::clone(&bus))?;
+    let mut signal = start_signal(settings, secret, &process, bus, relay.port())?;
     let ops = process.serve_ops(settings.ops.listen)?;
 
     println!("Causeway");
-    println!("  demo     {}", demo_url(&settings, &signal));
+    println!("  demo     {}", demo_url(settings, &signal));
     relay.print_urls();
     println!("  metrics  http://{ops}/metrics");
     println!("Stop with Ctrl-C.");
 
-    tokio::select! {
-        exit = relay.broken() => return Err(exit),
-        ended = signal.ended() => {
-            let why = ended.err().map_or_else(String::new, |error| format!(": {error}"));
-            return Err(Exit::Broke(format!("the HTTP server ended{why}")));
+    loop {
+        tokio::select! {
+            exit = relay.broken() => return Err(exit),
+            ended = signal.ended() => {
+                let why = ended.err().map_or_else(String::new, |error| format!(": {error}"));
+                return Err(Exit::Broke(format!("the HTTP server ended{why}")));
+            }
+            trigger = reloads.due() => {
+                reloads.run(trigger, Parts { relay: &relay, signal: Some(&signal) }).await;
+            }
+            signal = stop.next() => {
+                tracing::info!(signal = signal.as_str(), "draining");
+                break;
+            }
         }
-        signal = stop.next() => tracing::info!(signal = signal.as_str(), "draining"),
     }
     process.health.set(PART, Condition::Draining);
     signal.drain(FAREWELL).await;
-    relay.finish(&settings, &process, &mut stop).await
+    relay.finish(reloads.settings(), &process, &mut stop).await
 }
 
 fn start_signal(

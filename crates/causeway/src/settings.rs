@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use causeway_protocol::secret::Secret;
 use causeway_service::Hidden;
-use causeway_service::config::{Layers, Origin, Problem};
+use causeway_service::config::{Layers, Loaded, Origin, Problem};
 use causeway_service::log::LogSettings;
+use causeway_service::reload::Effective;
+use causeway_service::reload_signals::FileWatch;
 use causeway_signal::SignalSettings;
-use causeway_turn::TurnSettings;
+use causeway_turn::{SettingsProblem, TurnSettings};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{CommonFlags, RelayFlags, ServeFlags, TurnFlags};
@@ -83,24 +86,45 @@ impl Default for HttpSettings {
     }
 }
 
-/// The settings of `causeway serve`.
-///
-/// # Errors
-/// [`Exit::Configuration`] with every problem.
-pub fn of_serve(flags: &ServeFlags) -> Result<Settings, Exit> {
-    let layers = relay(common(&flags.common), &flags.relay)
-        .flag("--http", "http.listen", text(flags.http))
-        .flag("--turn-port", "turn.port", flags.turn_port.map(u32::from))
-        .flag("--public-url", "signal.public_url", flags.public_url.clone());
-    checked(layers)
+/// Where the settings of a process come from: read at its start, and again whenever they are reloaded.
+pub struct Source {
+    /// Reads all layers.
+    pub load: Arc<dyn Fn() -> Loaded<Settings> + Send + Sync>,
+    /// The configuration file, if there is one.
+    pub watch: Option<FileWatch>,
 }
 
-/// The settings of `causeway turn`.
-///
-/// # Errors
-/// [`Exit::Configuration`] with every problem.
-pub fn of_turn(flags: &TurnFlags) -> Result<Settings, Exit> {
-    checked(relay(common(&flags.common), &flags.relay).flag("--port", "turn.port", flags.port.map(u32::from)))
+impl Source {
+    /// The settings of `causeway serve`.
+    pub fn of_serve(flags: ServeFlags) -> Self {
+        let watch = flags.common.config.as_deref().map(FileWatch::new);
+        Self::new(watch, move || {
+            relay(common(&flags.common), &flags.relay)
+                .flag("--http", "http.listen", text(flags.http))
+                .flag("--turn-port", "turn.port", flags.turn_port.map(u32::from))
+                .flag("--public-url", "signal.public_url", flags.public_url.clone())
+        })
+    }
+
+    /// The settings of `causeway turn`.
+    pub fn of_turn(flags: TurnFlags) -> Self {
+        let watch = flags.common.config.as_deref().map(FileWatch::new);
+        Self::new(watch, move || {
+            relay(common(&flags.common), &flags.relay).flag("--port", "turn.port", flags.port.map(u32::from))
+        })
+    }
+
+    fn new(watch: Option<FileWatch>, layers: impl Fn() -> Layers + Send + Sync + 'static) -> Self {
+        Self { load: Arc::new(move || layers().load()), watch }
+    }
+
+    /// The settings to start with.
+    ///
+    /// # Errors
+    /// [`Exit::Configuration`] with every problem.
+    pub fn effective(&self) -> Result<Effective<Settings>, Exit> {
+        checked((self.load)()).map_err(Exit::Configuration)
+    }
 }
 
 /// Prints the effective settings. Secrets are redacted by their own types.
@@ -108,8 +132,8 @@ pub fn of_turn(flags: &TurnFlags) -> Result<Settings, Exit> {
 /// # Errors
 /// [`Exit::Configuration`] with every problem.
 pub fn print(flags: &CommonFlags) -> Result<(), Exit> {
-    let settings = checked(common(flags))?;
-    print!("{}", toml::to_string(&settings).expect("settings are plain TOML"));
+    let effective = checked(common(flags).load()).map_err(Exit::Configuration)?;
+    print!("{}", toml::to_string(effective.settings()).expect("settings are plain TOML"));
     Ok(())
 }
 
@@ -153,15 +177,37 @@ fn list(values: &[impl ToString]) -> Option<Vec<String>> {
     (!values.is_empty()).then(|| values.iter().map(ToString::to_string).collect())
 }
 
-fn checked(layers: Layers) -> Result<Settings, Exit> {
-    let (settings, mut problems) = layers.load::<Settings>();
-    problems.extend(settings.problems());
-    if problems.is_empty() { Ok(settings) } else { Err(Exit::Configuration(problems)) }
+/// The settings, if nothing is wrong with any of them.
+///
+/// # Errors
+/// Every problem.
+pub fn checked(mut loaded: Loaded<Settings>) -> Result<Effective<Settings>, Vec<Problem>> {
+    let together = loaded.settings.problems();
+    loaded.problems.extend(together);
+    if loaded.problems.is_empty() { Ok(loaded.into()) } else { Err(loaded.problems) }
+}
+
+/// The relay's problems among those of all settings.
+pub fn problems_of_turn(problems: Vec<SettingsProblem>) -> Vec<Problem> {
+    let named = |SettingsProblem { key, problem }| Problem {
+        origin: Origin::Together,
+        key: format!("turn.{key}"),
+        problem,
+    };
+    problems.into_iter().map(named).collect()
 }
 
 impl Settings {
+    /// The settings that a running process takes over; all others need a restart.
+    pub fn live() -> Vec<String> {
+        let own = ["node.drain_seconds", "log.filter"].map(str::to_owned);
+        let turn = TurnSettings::LIVE.iter().map(|key| format!("turn.{key}"));
+        let signal = SignalSettings::LIVE.iter().map(|key| format!("signal.{key}"));
+        own.into_iter().chain(turn).chain(signal).collect()
+    }
+
     /// What is wrong with settings that are each well formed.
-    fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut add = |key: String, problem: String| {
             problems.push(Problem { origin: Origin::Together, key, problem });
@@ -172,12 +218,10 @@ impl Settings {
         if let Some(Err(error)) = self.node.secret.as_ref().map(|hex| Secret::from_hex(hex.expose())) {
             add("node.secret".to_owned(), error.to_string());
         }
-        for problem in self.turn.validate() {
-            add(format!("turn.{}", problem.key), problem.problem);
-        }
         for problem in self.signal.validate() {
             add(format!("signal.{}", problem.key), problem.problem);
         }
+        problems.extend(problems_of_turn(self.turn.validate()));
         problems
     }
 }

@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+mod common;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_causeway");
+use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Output};
+
+use common::{BINARY, Running, get};
 
 #[test]
 fn help_names_every_command() {
@@ -150,12 +149,9 @@ fn logs_are_json_if_asked_for() {
         &["turn", "--listen", "127.0.0.1", "--port", "0", "--log-format", "json"],
         folder.path(),
     );
-    let mut log = process.child.stderr.take().unwrap();
-    assert_eq!(process.terminate(), Some(0));
-    let mut text = String::new();
-    log.read_to_string(&mut text).unwrap();
-    let first = text.lines().next().unwrap();
+    let first = process.log_with("");
     assert!(first.starts_with('{') && first.contains("\"level\":"), "{first}");
+    assert_eq!(process.terminate(), Some(0));
 }
 
 fn causeway(arguments: &[&str]) -> Output {
@@ -176,85 +172,4 @@ fn check_taken(output: &Output, port: &str) {
     let sentence = text.lines().find(|line| line.starts_with("causeway: ")).unwrap_or_default();
     assert!(sentence.contains(port) && sentence.contains("in use"), "{text}");
     assert!(!text.contains("panicked"), "{text}");
-}
-
-/// A process of ours on free ports. Killed when dropped.
-struct Running {
-    child: Child,
-    ops: SocketAddr,
-    http: Option<SocketAddr>,
-}
-
-impl Running {
-    fn serve(data: &Path) -> Self {
-        let data_dir = data.to_str().unwrap();
-        let arguments = [
-            "serve",
-            "--http",
-            "127.0.0.1:0",
-            "--turn-port",
-            "0",
-            "--listen",
-            "127.0.0.1",
-            "--data-dir",
-            data_dir,
-        ];
-        Self::start(&arguments, data)
-    }
-
-    fn turn() -> Self {
-        Self::start(&["turn", "--listen", "127.0.0.1", "--port", "0"], Path::new("/"))
-    }
-
-    /// Starts the process and reads its addresses from what it prints for people.
-    fn start(arguments: &[&str], folder: &Path) -> Self {
-        let mut child = Command::new(BINARY)
-            .args(arguments)
-            .args(["--ops", "127.0.0.1:0"])
-            .current_dir(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (mut ops, mut http) = (None, None);
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        loop {
-            let Some(line) = lines.next() else { panic!("it ended before it was up: {:?}", child.wait()) };
-            let line = line.unwrap();
-            let address = line
-                .split_once("http://")
-                .map(|(_, rest)| rest.split('/').next().unwrap().replace("localhost", "127.0.0.1"));
-            if line.trim_start().starts_with("metrics") {
-                ops = address.map(|text| text.parse().unwrap());
-            } else if line.trim_start().starts_with("demo") {
-                http = address.map(|text| text.parse().unwrap());
-            } else if line.starts_with("Stop with") {
-                break;
-            }
-        }
-        Self { child, ops: ops.unwrap(), http }
-    }
-
-    fn terminate(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn get(address: SocketAddr, path: &str) -> String {
-    let mut connection = TcpStream::connect(address).unwrap();
-    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    answer
 }
