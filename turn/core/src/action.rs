@@ -7,6 +7,7 @@ use causeway_protocol::bus::RelayOrder;
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
 use crate::config::Limits;
 use crate::event::Event;
+use crate::external::ExternalIps;
 use crate::reconfigure::LiveConfig;
 use crate::tcp::PeerConnection;
 
@@ -99,6 +100,9 @@ pub enum Control {
     Limits(Limits),
     /// Replace what an operator may change while the relay runs.
     Reconfigure(Box<LiveConfig>),
+    /// Replace the addresses by which others know ours. Relayed addresses alive go by the new ones from here on, as
+    /// their NAT has it.
+    External(ExternalIps),
 }
 
 /// One answer, complete and at most [`Reply::CAPACITY`] bytes long.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use causeway_stun::attributes::{AddressFamily, Lifetime};
 
 use crate::address::ListenerId;
+use crate::external::ExternalIps;
 use crate::tcp::Worker;
 
 /// The settings of a relay.
@@ -35,6 +36,8 @@ pub struct RelayConfig {
     /// Further addresses that are never peers: this host's other interfaces, Redis. Our own relayed addresses among
     /// them stay reachable, as everywhere.
     pub denied_peers: Vec<IpAddr>,
+    /// The addresses by which others know ours. Default: none, ours are what they are.
+    pub external: ExternalIps,
 }
 
 impl RelayConfig {
@@ -56,6 +59,7 @@ impl RelayConfig {
             worker: Worker::FIRST,
             loopback_peers: LoopbackPeers::Refused,
             denied_peers: Vec::new(),
+            external: ExternalIps::none(),
         }
     }
 
@@ -125,8 +129,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// The local IP on which an address of this family is bound. A mapping to an external address, for relays behind
-    /// a NAT, belongs beside this function and into the answer's XOR-RELAYED-ADDRESS.
+    /// The local IP on which an address of this family is bound.
     pub(crate) fn relay_ip(&self, family: AddressFamily) -> Option<IpAddr> {
         match family {
             AddressFamily::Ipv4 => self.relay_v4.map(IpAddr::V4),

@@ -45,10 +45,10 @@ impl Relay {
             Bound::Expired => return Err(DropReason::ChannelExpired),
             Bound::No => return Err(DropReason::NoChannel),
         };
-        let on = towards_peer(allocation, &self.policy, peer, now.moment)?;
+        let (on, to) = towards_peer(allocation, &self.policy, peer, now.moment)?;
         self.account(number, Direction::ToPeer, data.len(), now)?;
         // RFC 8656 §14: only a Send indication can ask for the DF bit.
-        Ok(Verdict::ToPeer { on, to: peer, payload: Payload::within(datagram, data), dont_fragment: false })
+        Ok(Verdict::ToPeer { on, to, payload: Payload::within(datagram, data), dont_fragment: false })
     }
 
     /// RFC 8656 §11.2.
@@ -63,12 +63,12 @@ impl Relay {
             return Err(DropReason::TcpAllocation);
         }
         let SendIndication { peer, data, dont_fragment } = SendIndication::of(message)?;
-        let on = towards_peer(allocation, &self.policy, peer, now.moment)?;
+        let (on, to) = towards_peer(allocation, &self.policy, peer, now.moment)?;
         self.account(number, Direction::ToPeer, data.len(), now)?;
         // RFC 8656 §13: where addresses are translated to or from IPv6, DONT-FRAGMENT is ignored.
         let dont_fragment = dont_fragment && from.source.is_ipv4() && peer.socket().is_ipv4();
         let payload = Payload::within(message.as_bytes(), data);
-        Ok(Verdict::ToPeer { on, to: peer, payload, dont_fragment })
+        Ok(Verdict::ToPeer { on, to, payload, dont_fragment })
     }
 
     /// RFC 8656 §11.3 and §12.7.
@@ -83,6 +83,7 @@ impl Relay {
             return Err(DropReason::UnknownRelayPort);
         };
         let allocation = self.allocations.get(number).ok_or(DropReason::UnknownRelayPort)?;
+        let from = self.policy.seen(from, RelayProtocol::Udp);
         towards_peer(allocation, &self.policy, from, now.moment)?;
         let to = allocation.client;
         let length = u16::try_from(datagram.len()).map_err(|_too_long| DropReason::TooLong)?;
@@ -146,14 +147,14 @@ impl Relay {
     }
 }
 
-/// The relayed address between an allocation and a peer, if data may pass: the address lives, there is a permission
-/// (RFC 8656 §9), and the policy has nothing against this very port.
+/// The relayed address between an allocation and a peer and where it reaches the peer, if data may pass: the address
+/// lives, there is a permission (RFC 8656 §9), and the policy has nothing against this very port.
 pub(crate) fn towards_peer(
     allocation: &Allocation,
     policy: &Policy,
     peer: PeerAddr,
     now: Moment,
-) -> Result<RelayPort, DropReason> {
+) -> Result<(RelayPort, PeerAddr), DropReason> {
     let ip = peer.socket().ip();
     let relayed = allocation.relayed.of(AddressFamily::of(ip)).ok_or(DropReason::PeerFamily)?;
     if now >= relayed.expires {
@@ -169,7 +170,7 @@ pub(crate) fn towards_peer(
         RelayProtocol::Tcp => policy.stream_passage(reach, peer),
     };
     match passage {
-        Ok(()) => Ok(relayed.port),
+        Ok(reached_at) => Ok((relayed.port, reached_at)),
         Err(Forbidden::NotALiveRelay) => Err(DropReason::NotALiveRelay),
         Err(
             Forbidden::SpecialPurpose

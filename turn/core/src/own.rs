@@ -15,20 +15,25 @@ const WORDS: usize = 1024;
 /// The relayed addresses of a process. Share it by `Arc` among its relays.
 #[derive(Debug)]
 pub struct OwnRelays {
-    addresses: Box<[(IpAddr, Ports)]>,
+    addresses: Box<[Address]>,
+    /// For each group of addresses: the ports drawn by a relay of ours, from before they are bound until after they
+    /// are closed.
+    claimed: Box<[Bits]>,
 }
 
 /// One bit set says who may draw a port, the others where data may go: a port that is only about to be bound may still
 /// be another process's.
 #[derive(Debug)]
-struct Ports {
-    /// Drawn by a relay of ours, from before it is bound until after it is closed.
-    claimed: Box<[AtomicU64]>,
+struct Address {
+    ip: IpAddr,
+    group: usize,
     /// Bound for UDP, and part of an allocation.
-    live: Box<[AtomicU64]>,
+    live: Bits,
     /// Listened on for TCP, and part of an allocation.
-    live_tcp: Box<[AtomicU64]>,
+    live_tcp: Bits,
 }
+
+type Bits = Box<[AtomicU64]>;
 
 /// The place of one of our own addresses in [`OwnRelays`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +43,24 @@ impl OwnRelays {
     /// For relayed addresses on these IPs: every `relay_v4` and `relay_v6` of the listeners. Repetitions are ignored.
     #[must_use]
     pub fn new(ips: impl IntoIterator<Item = IpAddr>) -> Self {
-        let mut ips: Vec<IpAddr> = ips.into_iter().collect();
-        ips.sort_unstable();
-        ips.dedup();
-        Self { addresses: ips.into_iter().map(|ip| (ip, Ports::new())).collect() }
+        Self::grouped(ips.into_iter().map(|ip| [ip]))
+    }
+
+    /// The same in groups: a port that is taken on one address of a group is taken on all. So a port names one
+    /// relayed address where all addresses of the group are known to others by the same external one.
+    #[must_use]
+    pub fn grouped(groups: impl IntoIterator<Item = impl IntoIterator<Item = IpAddr>>) -> Self {
+        let mut addresses: Vec<Address> = Vec::new();
+        let mut claimed = Vec::new();
+        for (group, ips) in groups.into_iter().enumerate() {
+            claimed.push(bits());
+            for ip in ips {
+                if addresses.iter().all(|known| known.ip != ip) {
+                    addresses.push(Address { ip, group, live: bits(), live_tcp: bits() });
+                }
+            }
+        }
+        Self { addresses: addresses.into(), claimed: claimed.into() }
     }
 
     /// Whether an allocation of this process has this relayed address for UDP.
@@ -58,53 +77,59 @@ impl OwnRelays {
 
     /// Where an IP of ours is in the set. Hosts have few addresses: a scan is the fastest search.
     pub(crate) fn find(&self, ip: IpAddr) -> Option<OwnIp> {
-        let index = self.addresses.iter().position(|(own, _)| *own == ip)?;
+        let index = self.addresses.iter().position(|own| own.ip == ip)?;
         u16::try_from(index).ok().map(OwnIp)
+    }
+
+    /// Which IP it is.
+    pub(crate) fn ip(&self, OwnIp(index): OwnIp) -> Option<IpAddr> {
+        self.addresses.get(usize::from(index)).map(|own| own.ip)
     }
 
     /// Whether this port of this IP is a live relayed address for this protocol.
     pub(crate) fn is_live_at(&self, OwnIp(index): OwnIp, port: u16, protocol: RelayProtocol) -> bool {
-        self.addresses.get(usize::from(index)).is_some_and(|(_, ports)| test(ports.live(protocol), port))
+        self.addresses.get(usize::from(index)).is_some_and(|own| test(own.live(protocol), port))
     }
 
     /// Takes a port for binding; `false` if a relay of ours has it or the IP is none of ours.
     pub(crate) fn claim(&self, address: SocketAddr) -> bool {
-        self.ports(address).is_some_and(|ports| !set(&ports.claimed, address.port()))
+        self.ports(address).is_some_and(|(_, claimed)| !set(claimed, address.port()))
     }
 
     /// Gives a port back; it is no longer alive either.
     pub(crate) fn release(&self, address: SocketAddr) {
-        if let Some(ports) = self.ports(address) {
-            clear(&ports.live, address.port());
-            clear(&ports.live_tcp, address.port());
-            clear(&ports.claimed, address.port());
+        if let Some((own, claimed)) = self.ports(address) {
+            clear(&own.live, address.port());
+            clear(&own.live_tcp, address.port());
+            clear(claimed, address.port());
         }
     }
 
     /// Declares a claimed port part of an allocation.
     pub(crate) fn set_live(&self, address: SocketAddr, protocol: RelayProtocol) {
-        if let Some(ports) = self.ports(address) {
-            set(ports.live(protocol), address.port());
+        if let Some((own, _)) = self.ports(address) {
+            set(own.live(protocol), address.port());
         }
     }
 
-    fn ports(&self, address: SocketAddr) -> Option<&Ports> {
-        self.addresses.iter().find(|(own, _)| *own == address.ip()).map(|(_, ports)| ports)
+    /// The ports of an IP, and those of its group that are claimed.
+    fn ports(&self, address: SocketAddr) -> Option<(&Address, &Bits)> {
+        let own = self.addresses.iter().find(|own| own.ip == address.ip())?;
+        Some((own, self.claimed.get(own.group)?))
     }
 }
 
-impl Ports {
-    fn new() -> Self {
-        let empty = || (0..WORDS).map(|_| AtomicU64::new(0)).collect();
-        Self { claimed: empty(), live: empty(), live_tcp: empty() }
-    }
-
-    const fn live(&self, protocol: RelayProtocol) -> &[AtomicU64] {
+impl Address {
+    const fn live(&self, protocol: RelayProtocol) -> &Bits {
         match protocol {
             RelayProtocol::Udp => &self.live,
             RelayProtocol::Tcp => &self.live_tcp,
         }
     }
+}
+
+fn bits() -> Bits {
+    (0..WORDS).map(|_| AtomicU64::new(0)).collect()
 }
 
 /// The word and the bit of a port. `Relaxed` throughout: a bit says nothing about other memory, and a datagram that
@@ -160,6 +185,23 @@ mod tests {
         assert!(!own.is_live("[2001:db8::1]:50001".parse().unwrap()));
         own.release(address);
         assert!(!own.is_live(address));
+    }
+
+    #[test]
+    fn in_a_group_a_port_is_claimed_once_and_lives_where_it_was_claimed() {
+        let own = OwnRelays::grouped(
+            [["192.0.2.1", "192.0.2.2"], ["192.0.2.3", "192.0.2.3"]]
+                .map(|group| group.map(|ip| ip.parse().unwrap())),
+        );
+        let [first, second, third] =
+            ["192.0.2.1:50000", "192.0.2.2:50000", "192.0.2.3:50000"].map(|address| address.parse().unwrap());
+        assert!(own.claim(second));
+        assert!(!own.claim(first));
+        assert!(own.claim(third));
+        own.set_live(second, RelayProtocol::Udp);
+        assert!(own.is_live(second) && !own.is_live(first));
+        own.release(second);
+        assert!(own.claim(first));
     }
 
     #[test]

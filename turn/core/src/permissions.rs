@@ -71,6 +71,22 @@ impl Permissions {
         self.entries.retain(|permission| AddressFamily::of(permission.ip) != family);
     }
 
+    /// Takes back those of the IPs concerned that `judge` no longer allows; the others reach as far as it says.
+    pub(crate) fn judge_again(
+        &mut self,
+        concerned: impl Fn(IpAddr) -> bool,
+        judge: impl Fn(IpAddr) -> Option<Reach>,
+    ) {
+        self.entries.retain_mut(|permission| {
+            if !concerned(permission.ip) {
+                return true;
+            }
+            let judged = judge(permission.ip);
+            permission.reach = judged.unwrap_or(permission.reach);
+            judged.is_some()
+        });
+    }
+
     fn find(&self, ip: IpAddr) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&ip, |permission| permission.ip)
     }

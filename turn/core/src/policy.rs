@@ -11,6 +11,7 @@ use causeway_protocol::token::PeerPolicy;
 
 use crate::address::PeerAddr;
 use crate::config::{LoopbackPeers, RelayConfig};
+use crate::external::{ExternalIps, ExternalPlace, Translation};
 use crate::own::{OwnIp, OwnRelays};
 use crate::special_purpose::{embedded_v4, is_special};
 use crate::tcp::RelayProtocol;
@@ -22,6 +23,8 @@ pub(crate) enum Reach {
     Everything,
     /// Only ports that are live relayed addresses of this process.
     LiveRelays(OwnIp),
+    /// The same, known by an external address.
+    ExternalRelays(ExternalPlace),
     /// A loopback address in a test: every port except our own listeners.
     Loopback,
 }
@@ -47,6 +50,7 @@ pub(crate) enum Forbidden {
 #[derive(Debug)]
 pub(crate) struct Policy {
     own: Arc<OwnRelays>,
+    translation: Translation,
     listeners: Box<[SocketAddr]>,
     denied: Box<[IpAddr]>,
     loopback: LoopbackPeers,
@@ -57,33 +61,68 @@ impl Policy {
         let listeners: Box<[SocketAddr]> = config.listeners.iter().map(|listener| listener.address).collect();
         let denied =
             listeners.iter().map(SocketAddr::ip).chain(config.denied_peers.iter().copied()).collect();
-        Self { own, listeners, denied, loopback: config.loopback_peers }
+        let translation = Translation::new(config.external.clone(), &own);
+        Self { own, translation, listeners, denied, loopback: config.loopback_peers }
+    }
+
+    /// The addresses by which others know ours.
+    pub(crate) const fn external(&self) -> &ExternalIps {
+        self.translation.ips()
+    }
+
+    /// Others know ours by these from here on; says by which they did before.
+    pub(crate) fn set_external(&mut self, external: ExternalIps) -> ExternalIps {
+        let new = Translation::new(external, &self.own);
+        std::mem::replace(&mut self.translation, new).into_ips()
+    }
+
+    /// What others call an address of ours.
+    pub(crate) fn outside(&self, local: SocketAddr) -> SocketAddr {
+        self.external().outside(local)
+    }
+
+    /// Whom a client knows a sender as.
+    pub(crate) fn seen(&self, from: PeerAddr, protocol: RelayProtocol) -> PeerAddr {
+        self.translation.seen(from, protocol, &self.own)
     }
 
     /// Whether a credential with this claim gets a permission for this IP.
     pub(crate) fn permission(&self, ip: IpAddr, claim: PeerPolicy) -> Result<Reach, Forbidden> {
         match claim {
             // Which other addresses belong to a room is told by signaling; what is known here are our own relays.
-            PeerPolicy::Room => self.own.find(ip).map(Reach::LiveRelays).ok_or(Forbidden::OutsideRoom),
+            PeerPolicy::Room => self.own_relays(ip).ok_or(Forbidden::OutsideRoom),
             PeerPolicy::Public => self.public(ip),
         }
     }
 
+    /// The reach of an IP at which others find our relayed addresses.
+    fn own_relays(&self, ip: IpAddr) -> Option<Reach> {
+        if let Some(external) = self.translation.find(ip) {
+            return Some(Reach::ExternalRelays(external));
+        }
+        self.own.find(ip).filter(|_| !self.translation.hides(ip)).map(Reach::LiveRelays)
+    }
+
     fn public(&self, ip: IpAddr) -> Result<Reach, Forbidden> {
-        if self.loopback == LoopbackPeers::AllowedForTests && ip.is_loopback() {
+        if self.translation.find(ip).is_none()
+            && self.loopback == LoopbackPeers::AllowedForTests
+            && ip.is_loopback()
+        {
             return Ok(Reach::Loopback);
         }
         // A relay on a private network still relays between its own clients (coturn's issue 584).
-        if let Some(own) = self.own.find(ip) {
-            return Ok(Reach::LiveRelays(own));
+        if let Some(reach) = self.own_relays(ip) {
+            return Ok(reach);
         }
         let disguised = match ip {
             IpAddr::V4(_) => [None, None],
             IpAddr::V6(v6) => embedded_v4(v6),
         };
         let mut forms = disguised.into_iter().flatten().map(IpAddr::V4);
+        let is_ours = |ip| self.own.find(ip).is_some() || self.translation.find(ip).is_some();
         if forms.clone().chain([ip]).any(|form| self.denied.contains(&form))
-            || forms.any(|form| self.own.find(form).is_some())
+            || self.translation.hides(ip)
+            || forms.any(is_ours)
         {
             return Err(Forbidden::OwnHost);
         }
@@ -93,28 +132,38 @@ impl Policy {
         Ok(Reach::Everything)
     }
 
-    /// Whether a datagram may pass to or from this address, for whose IP there is a permission.
-    pub(crate) fn passage(&self, reach: Reach, peer: PeerAddr) -> Result<(), Forbidden> {
+    /// Whether a datagram may pass to or from this address, for whose IP there is a permission; and where a socket of
+    /// ours reaches it.
+    pub(crate) fn passage(&self, reach: Reach, peer: PeerAddr) -> Result<PeerAddr, Forbidden> {
         self.passage_of(RelayProtocol::Udp, reach, peer)
     }
 
-    /// Whether a TCP connection may be had to or from this address. On our own hosts only the live relayed addresses
-    /// of TCP allocations are peers: what listens on the same port of the other protocol is somebody else's.
-    pub(crate) fn stream_passage(&self, reach: Reach, peer: PeerAddr) -> Result<(), Forbidden> {
+    /// Whether a TCP connection may be had to or from this address, and where. On our own hosts only the live relayed
+    /// addresses of TCP allocations are peers: what listens on the same port of the other protocol is somebody else's.
+    pub(crate) fn stream_passage(&self, reach: Reach, peer: PeerAddr) -> Result<PeerAddr, Forbidden> {
         self.passage_of(RelayProtocol::Tcp, reach, peer)
     }
 
-    fn passage_of(&self, protocol: RelayProtocol, reach: Reach, peer: PeerAddr) -> Result<(), Forbidden> {
+    fn passage_of(
+        &self,
+        protocol: RelayProtocol,
+        reach: Reach,
+        peer: PeerAddr,
+    ) -> Result<PeerAddr, Forbidden> {
         let address = peer.socket();
         if address.port() == 0 {
             return Err(Forbidden::PortZero);
         }
         match reach {
-            Reach::Everything => Ok(()),
-            Reach::LiveRelays(own) if self.own.is_live_at(own, address.port(), protocol) => Ok(()),
+            Reach::Everything => Ok(peer),
+            Reach::LiveRelays(own) if self.own.is_live_at(own, address.port(), protocol) => Ok(peer),
             Reach::LiveRelays(_) => Err(Forbidden::NotALiveRelay),
+            Reach::ExternalRelays(external) => {
+                let inside = self.translation.inside(external, address.port(), protocol, &self.own);
+                inside.ok_or(Forbidden::NotALiveRelay)
+            }
             Reach::Loopback if self.listeners.contains(&address) => Err(Forbidden::OwnListener),
-            Reach::Loopback => Ok(()),
+            Reach::Loopback => Ok(peer),
         }
     }
 
@@ -135,6 +184,7 @@ impl Policy {
 mod tests {
     use super::*;
     use crate::config::Listener;
+    use crate::external::ExternalIp;
 
     #[test]
     fn the_public_policy_judges_every_address_of_the_regression_list() {
@@ -220,10 +270,44 @@ mod tests {
         assert!(own.claim(relayed.socket()));
         assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
         own.set_live(relayed.socket(), RelayProtocol::Udp);
-        assert_eq!(policy.passage(reach, relayed), Ok(()));
+        assert_eq!(policy.passage(reach, relayed), Ok(relayed));
         assert_eq!(policy.stream_passage(reach, relayed), Err(Forbidden::NotALiveRelay));
         own.release(relayed.socket());
         assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+    }
+
+    #[test]
+    fn an_external_address_is_our_own_host_in_every_form() {
+        for loopback in [LoopbackPeers::Refused, LoopbackPeers::AllowedForTests] {
+            let mut policy = policy(loopback);
+            let external = |local: &str, external: &str| ExternalIp {
+                local: local.parse().unwrap(),
+                external: external.parse().unwrap(),
+            };
+            let ips = [external("51.0.0.1", "52.0.0.1"), external("51.0.0.7", "127.0.0.9")];
+            policy.set_external(ExternalIps::new(ips).unwrap());
+            let place = |ip: &str| policy.translation.find(ip.parse().unwrap()).unwrap();
+            for (ip, verdict) in [
+                ("52.0.0.1", Ok(Reach::ExternalRelays(place("52.0.0.1")))),
+                ("127.0.0.9", Ok(Reach::ExternalRelays(place("127.0.0.9")))),
+                ("::ffff:52.0.0.1", Err(Forbidden::OwnHost)),
+                ("::52.0.0.1", Err(Forbidden::OwnHost)),
+                ("64:ff9b::52.0.0.1", Err(Forbidden::OwnHost)),
+                ("2002:3400:1::", Err(Forbidden::OwnHost)),
+                ("::ffff:127.0.0.9", Err(Forbidden::OwnHost)),
+                // What stands behind it is nobody's to name.
+                ("51.0.0.1", Err(Forbidden::OwnHost)),
+                ("51.0.0.7", Err(Forbidden::OwnHost)),
+            ] {
+                assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Public), verdict, "{ip}");
+            }
+            let room = policy.permission("52.0.0.1".parse().unwrap(), PeerPolicy::Room);
+            assert_eq!(room, Ok(Reach::ExternalRelays(place("52.0.0.1"))));
+            for port in [3478, 6379, 50_000] {
+                let peer = PeerAddr::new(SocketAddr::new("52.0.0.1".parse().unwrap(), port));
+                assert_eq!(policy.passage(room.unwrap(), peer), Err(Forbidden::NotALiveRelay), "{port}");
+            }
+        }
     }
 
     #[test]

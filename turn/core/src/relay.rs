@@ -20,6 +20,7 @@ use crate::counters::{AnswerCode, Counters};
 use crate::data::IndicationIds;
 use crate::dropped::DropReason;
 use crate::event::{EndReason, Event, Subject};
+use crate::external::ExternalIps;
 use crate::own::OwnRelays;
 use crate::policy::Policy;
 use crate::ports::Ports;
@@ -164,6 +165,7 @@ impl Relay {
             Control::Drain => self.draining = true,
             Control::Limits(limits) => self.config.limits = limits,
             Control::Reconfigure(live) => self.reconfigure(*live),
+            Control::External(external) => self.set_external(external),
         }
     }
 
@@ -335,6 +337,20 @@ impl Relay {
     pub(crate) fn close_budget(&mut self, budget: Option<BudgetNumber>) {
         if let Some(budget) = budget {
             self.budgets.close(budget);
+        }
+    }
+
+    /// What was permitted at an address that has become ours, or is ours no more, is judged again.
+    fn set_external(&mut self, external: ExternalIps) {
+        if *self.policy.external() == external {
+            return;
+        }
+        let before = self.policy.set_external(external);
+        let policy = &self.policy;
+        let concerns = |ip| before.names(ip) || policy.external().names(ip);
+        for allocation in self.allocations.iter_mut() {
+            let claim = allocation.grant.peers;
+            allocation.permissions.judge_again(concerns, |ip| policy.permission(ip, claim).ok());
         }
     }
 

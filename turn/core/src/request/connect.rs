@@ -42,7 +42,8 @@ impl Relay {
         let from = relayed.port;
         let reach =
             self.policy.channel(peer, allocation.grant.peers).map_err(|_forbidden| Refusal::Forbidden)?;
-        if from.address == peer.socket() || self.policy.stream_passage(reach, peer).is_err() {
+        let to = self.policy.stream_passage(reach, peer).map_err(|_forbidden| Refusal::Forbidden)?;
+        if from.address == to.socket() {
             return Err(Refusal::Forbidden);
         }
 
@@ -59,7 +60,7 @@ impl Relay {
         let state = State::Connecting(Box::new(asked));
         let connection = self.connections.insert(number, peer, state, request.now.moment, &mut *self.random);
         allocation.connections.push(connection);
-        self.queue.push(Action::Connect { connection, from, to: peer });
+        self.queue.push(Action::Connect { connection, from, to });
         self.count_connections();
         Ok(Outcome::Later)
     }

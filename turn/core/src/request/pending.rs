@@ -232,7 +232,9 @@ impl Relay {
         let reply = answer.success(sender.answer_seal(), |writer| {
             for leg in legs.iter().flatten() {
                 match leg.state {
-                    LegState::Bound(pair) => writer.put(&XorRelayedAddress(pair.first.address))?,
+                    LegState::Bound(pair) => {
+                        writer.put(&XorRelayedAddress(self.policy.outside(pair.first.address)))?;
+                    }
                     LegState::Failed(refusal) => {
                         writer.put(&AddressErrorCode::new(leg.family, refusal.code()))?;
                     }

@@ -4,6 +4,7 @@ use causeway_protocol::Now;
 use causeway_stun::attributes::{ConnectionId, XorPeerAddress};
 use causeway_stun::{Class, EncodeError, MessageWriter, Method, TransactionId};
 
+use super::RelayProtocol;
 use super::connections::{BIND_TIMEOUT, ConnectError, Connecting, PeerConnection, State};
 use crate::action::{Action, Reply};
 use crate::address::{PeerAddr, RelayPort};
@@ -38,6 +39,7 @@ impl Relay {
             return Err(DropReason::UnknownRelayPort);
         };
         let allocation = self.allocations.get_mut(number).ok_or(DropReason::UnknownRelayPort)?;
+        let from = self.policy.seen(from, RelayProtocol::Tcp);
         towards_peer(allocation, &self.policy, from, now.moment)?;
         let limits = self.config.limits;
         if allocation.connections.len() >= limits.connections
