@@ -323,6 +323,10 @@ impl Running {
                     let Worker { sockets, dtls, .. } = &mut self.worker;
                     self.outbox.reply(sockets, dtls, to, bytes.as_bytes());
                 }
+                Action::PaddedReply { to, bytes } => {
+                    let Worker { sockets, dtls, .. } = &mut self.worker;
+                    self.outbox.reply(sockets, dtls, to, &bytes);
+                }
                 Action::Report(event) => {
                     let report = Report { worker: self.worker.index, event };
                     if self.worker.reports.try_send(report).is_err() {

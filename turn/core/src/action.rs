@@ -64,6 +64,13 @@ pub enum Action {
         /// What.
         bytes: Reply,
     },
+    /// Send an answer with PADDING (RFC 5780 §7.6) to a client of plain UDP, from the listener it names.
+    PaddedReply {
+        /// To whom.
+        to: ClientAddr,
+        /// What.
+        bytes: Box<[u8]>,
+    },
     /// Tell whoever counts or watches.
     Report(Event),
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use causeway_stun::attributes::{AddressFamily, Lifetime};
 
 use crate::address::ListenerId;
+use crate::discovery::BehaviorDiscovery;
 use crate::external::ExternalIps;
 use crate::tcp::Worker;
 
@@ -36,6 +37,8 @@ pub struct RelayConfig {
     /// Further addresses that are never peers: this host's other interfaces, Redis. Our own relayed addresses among
     /// them stay reachable, as everywhere.
     pub denied_peers: Vec<IpAddr>,
+    /// Whether clients may examine their NAT (RFC 5780). Default: no.
+    pub discovery: BehaviorDiscovery,
     /// The addresses by which others know ours. Default: none, ours are what they are.
     pub external: ExternalIps,
 }
@@ -59,6 +62,7 @@ impl RelayConfig {
             worker: Worker::FIRST,
             loopback_peers: LoopbackPeers::Refused,
             denied_peers: Vec::new(),
+            discovery: BehaviorDiscovery::Off,
             external: ExternalIps::none(),
         }
     }

@@ -49,6 +49,7 @@
 //!         }
 //!         Action::Unbind(_port) => {}
 //!         Action::Reply { to, bytes } => assert_eq!((to, bytes.as_bytes().len()), (from, 32)),
+//!         Action::PaddedReply { to: _, bytes: _ } => {}
 //!         Action::Report(_event) => {}
 //!         // Only clients of TCP allocations (RFC 6062) bring these.
 //!         Action::Connect { .. } | Action::Splice { .. } | Action::Disconnect(_) => {}
@@ -73,6 +74,7 @@ mod channels;
 mod config;
 mod counters;
 mod data;
+mod discovery;
 mod dropped;
 mod event;
 mod external;
@@ -101,6 +103,7 @@ pub use auth::nonce::NonceKey;
 pub use config::{ConfigError, Limits, Listener, LoopbackPeers, RelayConfig, TcpRelaying};
 pub use counters::{AnswerCode, Counters, RequestMethod};
 pub use data::Direction;
+pub use discovery::BehaviorDiscovery;
 pub use dropped::DropReason;
 pub use event::{AllocationId, EndReason, Event, Subject, Traffic, Usage};
 pub use external::{ExternalIp, ExternalIpError, ExternalIps};

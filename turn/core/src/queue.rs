@@ -8,13 +8,18 @@ use crate::address::ClientAddr;
 /// Answers that wait at a time. A guess: more than a shell receives before it polls.
 const REPLIES: usize = 256;
 
-/// Two queues. Actions are bounded by what causes them: pending binds, allocations and reservations all have limits.
+/// Padded answers that wait at a time. A guess: each takes some heap, and who examines a NAT sends one at a time.
+const PADDED_REPLIES: usize = 16;
+
+/// Three queues. Actions are bounded by what causes them: pending binds, allocations and reservations all have limits.
 /// Answers have a bound of their own, and when it is reached the newest is dropped and counted: requests are sent
-/// again. Their memory is taken at the start, so that answering strangers touches no heap.
+/// again. Their memory is taken at the start, so that answering strangers touches no heap; padded answers, which only
+/// behaviour discovery knows, have a short queue of their own.
 #[derive(Debug)]
 pub(crate) struct Queue {
     actions: VecDeque<Action>,
     replies: VecDeque<(ClientAddr, Reply)>,
+    padded: VecDeque<(ClientAddr, Box<[u8]>)>,
 }
 
 /// The queue of answers is full.
@@ -23,7 +28,7 @@ pub(crate) struct Full;
 
 impl Queue {
     pub(crate) fn new() -> Self {
-        Self { actions: VecDeque::new(), replies: VecDeque::with_capacity(REPLIES) }
+        Self { actions: VecDeque::new(), replies: VecDeque::with_capacity(REPLIES), padded: VecDeque::new() }
     }
 
     pub(crate) fn push(&mut self, action: Action) {
@@ -38,10 +43,21 @@ impl Queue {
         Ok(())
     }
 
+    pub(crate) fn padded_reply(&mut self, to: ClientAddr, reply: &[u8]) -> Result<(), Full> {
+        if self.padded.len() >= PADDED_REPLIES {
+            return Err(Full);
+        }
+        self.padded.push_back((to, reply.into()));
+        Ok(())
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Action> {
-        self.actions.pop_front().or_else(|| {
-            let (to, bytes) = self.replies.pop_front()?;
-            Some(Action::Reply { to, bytes })
-        })
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        if let Some((to, bytes)) = self.replies.pop_front() {
+            return Some(Action::Reply { to, bytes });
+        }
+        self.padded.pop_front().map(|(to, bytes)| Action::PaddedReply { to, bytes })
     }
 }

@@ -18,6 +18,7 @@ use crate::budget::{BudgetNumber, Budgets};
 use crate::config::{ConfigError, RelayConfig};
 use crate::counters::{AnswerCode, Counters};
 use crate::data::IndicationIds;
+use crate::discovery::AlternateTable;
 use crate::dropped::DropReason;
 use crate::event::{EndReason, Event, Subject};
 use crate::external::ExternalIps;
@@ -41,6 +42,7 @@ use crate::wheel::Wheel;
 pub struct Relay {
     pub(crate) config: RelayConfig,
     pub(crate) policy: Policy,
+    pub(crate) alternates: AlternateTable,
     pub(crate) nonces: Nonces,
     pub(crate) keyring: Keyring,
     pub(crate) revocations: Revocations,
@@ -96,6 +98,7 @@ impl Relay {
         random.fill_bytes(&mut prefix);
         Ok(Self {
             policy: Policy::new(&config, Arc::clone(&own)),
+            alternates: AlternateTable::new(config.discovery, &config.listeners),
             nonces: Nonces::new(nonce_key, config.nonce_lifetime),
             keyring: Keyring::new(credentials, &config.realm, hasher.clone()),
             revocations: Revocations::new(hasher.clone()),
@@ -256,6 +259,13 @@ impl Relay {
     ) -> Result<(), DropReason> {
         self.queue.reply(to, reply).map_err(|_full| DropReason::ReplyQueueFull)?;
         self.counters.count_answer(code);
+        Ok(())
+    }
+
+    /// Queues a success answer with PADDING.
+    pub(crate) fn answer_padded(&mut self, to: ClientAddr, reply: &[u8]) -> Result<(), DropReason> {
+        self.queue.padded_reply(to, reply).map_err(|_full| DropReason::ReplyQueueFull)?;
+        self.counters.count_answer(AnswerCode::Success);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Writing answers: as small as the RFCs allow, with the integrity check and the FINGERPRINT the request had.
 
-use causeway_stun::attributes::{ErrorCode, Nonce, Realm};
+use causeway_stun::attributes::{ErrorCode, Nonce, Padding, Realm};
 use causeway_stun::{
     Class, EncodeError, FingerprintError, IntegrityKey, Message, MessageWriter, TransactionId,
 };
@@ -68,6 +68,21 @@ impl Answer {
         self.write(Class::Success, seal, body)
     }
 
+    /// A success answer to anyone, so long that it travels in fragments (RFC 5780 §7.6).
+    pub(crate) fn padded(
+        &self,
+        padding: Padding,
+        body: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), EncodeError>,
+    ) -> Box<[u8]> {
+        let mut buffer = vec![0; Reply::CAPACITY.saturating_add(padding.length.into())];
+        let length = self.write_into(&mut buffer, Class::Success, Seal::Open, |writer| {
+            body(writer)?;
+            writer.put(&padding)
+        });
+        buffer.truncate(length.expect("an answer without its padding is shorter than Reply::CAPACITY"));
+        buffer.into()
+    }
+
     /// The reason phrase stays empty: whoever reads it knows the code.
     pub(crate) fn error(&self, seal: Seal<'_>, refusal: &Refusal, challenge: Option<Challenge<'_>>) -> Reply {
         self.write(Class::Error, seal, |writer| {
@@ -89,20 +104,28 @@ impl Answer {
         seal: Seal<'_>,
         body: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), EncodeError>,
     ) -> Reply {
-        Reply::filled(|buffer| -> Result<usize, EncodeError> {
-            let mut writer = MessageWriter::new(buffer, class, self.method.method(), self.transaction)?;
-            body(&mut writer)?;
-            match seal {
-                Seal::Open => {}
-                Seal::With(key, SealKind::Sha1) => writer.put_integrity(key)?,
-                Seal::With(key, SealKind::Sha256) => writer.put_integrity_sha256(key)?,
-            }
-            match self.fingerprint {
-                Fingerprint::Absent => {}
-                Fingerprint::Present => writer.put_fingerprint()?,
-            }
-            Ok(writer.finish())
-        })
-        .expect("the longest answer of ours is shorter than Reply::CAPACITY")
+        Reply::filled(|buffer| self.write_into(buffer, class, seal, body))
+            .expect("the longest answer of ours is shorter than Reply::CAPACITY")
+    }
+
+    fn write_into(
+        &self,
+        buffer: &mut [u8],
+        class: Class,
+        seal: Seal<'_>,
+        body: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), EncodeError>,
+    ) -> Result<usize, EncodeError> {
+        let mut writer = MessageWriter::new(buffer, class, self.method.method(), self.transaction)?;
+        body(&mut writer)?;
+        match seal {
+            Seal::Open => {}
+            Seal::With(key, SealKind::Sha1) => writer.put_integrity(key)?,
+            Seal::With(key, SealKind::Sha256) => writer.put_integrity_sha256(key)?,
+        }
+        match self.fingerprint {
+            Fingerprint::Absent => {}
+            Fingerprint::Present => writer.put_fingerprint()?,
+        }
+        Ok(writer.finish())
     }
 }

@@ -51,10 +51,14 @@ pub(crate) struct Request<'a> {
     pub(crate) answer: Answer,
 }
 
-/// What a handler did with a request that it did not refuse.
-#[expect(clippy::large_enum_variant, reason = "it goes from the handler to the queue and no further")]
+/// What a handler did with a request that it did not refuse. It goes from the handler to the queue and no further, so
+/// answers are inline.
 pub(crate) enum Outcome {
     Answered(Reply),
+    /// RFC 5780 §6.1: from another listener, or to another port.
+    AnsweredElsewhere(ClientAddr, Reply),
+    /// The same in fragments.
+    AnsweredPadded(ClientAddr, Box<[u8]>),
     /// The answer comes when the shell has bound the port or connected, or is queued already.
     Later,
 }
@@ -132,6 +136,8 @@ impl Relay {
     ) -> Result<Verdict, DropReason> {
         match outcome {
             Ok(Outcome::Answered(reply)) => self.answer(request.from, *reply, AnswerCode::Success)?,
+            Ok(Outcome::AnsweredElsewhere(to, reply)) => self.answer(*to, *reply, AnswerCode::Success)?,
+            Ok(Outcome::AnsweredPadded(to, bytes)) => self.answer_padded(*to, bytes)?,
             Ok(Outcome::Later) => {}
             Err(refusal) => self.refuse(request.from, request.now, &request.answer, seal, refusal)?,
         }

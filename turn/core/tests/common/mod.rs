@@ -162,6 +162,7 @@ impl World {
                     self.unbound.push(port.address);
                 }
                 Action::Reply { to, bytes } => self.replies.push_back((to, bytes.as_bytes().to_vec())),
+                Action::PaddedReply { to, bytes } => self.replies.push_back((to, bytes.into())),
                 Action::Report(event) => self.events.push(event),
             }
         }
