@@ -7,6 +7,7 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::dtls::counts::{DtlsCounts, Ending, Refusal};
 use crate::io::outbox::{SendFailure, SendFailures};
+use crate::stream::{self, StreamCounters};
 
 const ALLOCATIONS: &str = "causeway_turn_allocations";
 const RELAYED_BYTES: &str = "causeway_turn_relayed_bytes_total";
@@ -33,6 +34,7 @@ pub(crate) fn describe() {
     describe_gauge!(DTLS_SESSIONS, "DTLS sessions, handshakes that go on included");
     describe_counter!(DTLS_ENDED, "DTLS sessions that are over, by reason");
     describe_counter!(DTLS_REFUSED, "Datagrams that look like DTLS and went nowhere, by reason");
+    stream::describe();
 }
 
 /// Everything that a worker counts, at one moment.
@@ -41,6 +43,7 @@ pub(crate) struct Readings<'a> {
     pub(crate) dtls: &'a DtlsCounts,
     pub(crate) send_failures: &'a SendFailures,
     pub(crate) events_lost: u64,
+    pub(crate) streams: &'a StreamCounters,
 }
 
 /// A worker's handles to the process's metrics, and what it has already added to each.
@@ -56,6 +59,7 @@ pub(crate) struct Meter {
     answers: [Total; AnswerCode::ALL.len()],
     events_lost: Total,
     send_failures: [Total; SendFailure::ALL.len()],
+    streams: stream::Meter,
 }
 
 struct Direction {
@@ -64,34 +68,35 @@ struct Direction {
 }
 
 /// A worker's part of a gauge.
-struct Level {
+pub(crate) struct Level {
     gauge: Gauge,
     counted: u64,
 }
 
 impl Level {
-    fn new(gauge: Gauge) -> Self {
+    pub(crate) fn new(gauge: Gauge) -> Self {
         Self { gauge, counted: 0 }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64; what is counted is far below 2^53")]
-    fn read(&mut self, level: u64) {
+    pub(crate) fn read(&mut self, level: u64) {
         self.gauge.increment(level as f64 - self.counted as f64);
         self.counted = level;
     }
 }
 
-struct Total {
+/// A counter that follows a total.
+pub(crate) struct Total {
     counter: Counter,
     counted: u64,
 }
 
 impl Total {
-    fn new(counter: Counter) -> Self {
+    pub(crate) fn new(counter: Counter) -> Self {
         Self { counter, counted: 0 }
     }
 
-    fn read(&mut self, reading: u64) {
+    pub(crate) fn read(&mut self, reading: u64) {
         self.counter.increment(reading.wrapping_sub(self.counted));
         self.counted = reading;
     }
@@ -126,6 +131,7 @@ impl Meter {
             events_lost: Total::new(counter!(EVENTS_LOST)),
             send_failures: SendFailure::ALL
                 .map(|reason| Total::new(counter!(SEND_FAILURES, "reason" => reason.as_str()))),
+            streams: stream::Meter::new(),
         }
     }
 
@@ -157,6 +163,7 @@ impl Meter {
         for (total, reason) in self.send_failures.iter_mut().zip(SendFailure::ALL) {
             total.read(readings.send_failures.of(reason));
         }
+        self.streams.read(readings.streams);
     }
 }
 

@@ -29,6 +29,7 @@ pub enum StopError {
 
 /// A relay at work. Dropping it asks the workers to end and does not wait for them.
 pub struct RunningRelay {
+    /// Those on the first port before those on the second.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) signals: Arc<Signals>,
     pub(crate) workers: Vec<RunningWorker>,
@@ -43,10 +44,22 @@ pub(crate) struct RunningWorker {
 }
 
 impl RunningRelay {
-    /// The addresses that clients reach, in the order of the settings.
+    /// The addresses that clients reach on the first port, in the order of the settings.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.clone()
+        self.on_port_of(self.addresses.first())
+    }
+
+    /// The same on the second port, by convention for `turns:`. Both ports serve plain and secure clients, and may be
+    /// one.
+    #[must_use]
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        self.on_port_of(self.addresses.last())
+    }
+
+    fn on_port_of(&self, example: Option<&SocketAddr>) -> Vec<SocketAddr> {
+        let port = example.map(SocketAddr::port);
+        self.addresses.iter().filter(|address| Some(address.port()) == port).copied().collect()
     }
 
     /// Allocations alive, over all workers.

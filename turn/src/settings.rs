@@ -1,6 +1,7 @@
 //! What an operator can set about the relay, and the check that names every mistake at once.
 
 mod dtls;
+mod streams;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::user::UserEntry;
 
 pub use dtls::DtlsSettings;
+pub use streams::StreamSettings;
 
 /// RFC 8489 §14.3: a username has fewer than 509 bytes.
 const MAX_USERNAME_BYTES: usize = 508;
@@ -29,8 +31,12 @@ pub struct TurnSettings {
     /// Addresses that clients reach the relay at, and that relayed addresses are taken from. Empty: every
     /// address of this host except link-local ones. `0.0.0.0` and `::` mean every address of their family.
     pub listen: Vec<IpAddr>,
-    /// The UDP port on each of these addresses; 0 takes a free one, the same on all.
+    /// The UDP and TCP port on each of these addresses; 0 takes a free one, the same on all.
     pub port: u16,
+    /// The second UDP and TCP port, by convention for `turns:`; 0 takes a free one. Absent: 5349, or a free one if
+    /// `port` is 0. Both ports serve plain and secure clients alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_port: Option<u16>,
     /// The realm that clients authenticate in (RFC 8489 §9.2).
     pub realm: String,
     /// The lowest port of a relayed address.
@@ -56,6 +62,8 @@ pub struct TurnSettings {
     pub allow_loopback_peers: bool,
     /// Clients over DTLS.
     pub dtls: DtlsSettings,
+    /// Clients over TCP and TLS.
+    pub streams: StreamSettings,
 }
 
 impl Default for TurnSettings {
@@ -63,6 +71,7 @@ impl Default for TurnSettings {
         Self {
             listen: Vec::new(),
             port: 3478,
+            tls_port: None,
             realm: "causeway".to_owned(),
             // RFC 8656 §7.2 recommends the dynamic ports.
             relay_port_min: 49_152,
@@ -79,6 +88,7 @@ impl Default for TurnSettings {
             allocations_per_user: 64,
             allow_loopback_peers: false,
             dtls: DtlsSettings::default(),
+            streams: StreamSettings::default(),
         }
     }
 }
@@ -127,7 +137,14 @@ impl TurnSettings {
             problems.add("allocations_per_user", "use at least 1");
         }
         self.dtls.check(&mut problems);
+        self.streams.check(&mut problems);
         problems.0
+    }
+
+    /// The second port; 0 stands for a free one.
+    pub(crate) fn tls_port(&self) -> u16 {
+        // RFC 8656 §18.1 (IANA): turns.
+        self.tls_port.unwrap_or(if self.port == 0 { 0 } else { 5349 })
     }
 
     fn check_listen(&self, problems: &mut Problems) {
@@ -206,10 +223,10 @@ impl TurnSettings {
     }
 }
 
-struct Problems(Vec<SettingsProblem>);
+pub(crate) struct Problems(Vec<SettingsProblem>);
 
 impl Problems {
-    fn add(&mut self, key: &'static str, problem: impl Into<String>) {
+    pub(crate) fn add(&mut self, key: &'static str, problem: impl Into<String>) {
         self.0.push(SettingsProblem { key, problem: problem.into() });
     }
 }

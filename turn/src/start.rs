@@ -1,5 +1,6 @@
 //! Starts a relay: binds everything, then lets the workers run.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -10,7 +11,6 @@ use causeway_cluster::{Bus, Topic};
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
 use causeway_turn_core::{ConfigError, OwnRelays};
-use mio::net::UdpSocket;
 use mio::{Poll, Waker};
 use tokio::sync::mpsc;
 
@@ -22,10 +22,11 @@ use crate::handover;
 use crate::io::sockets::{Sockets, WAKER};
 use crate::io::udp::CLIENT_BUFFER;
 use crate::ledger::Ledger;
-use crate::listeners::{self, Listeners};
+use crate::listeners::{self, Listeners, Listening};
 use crate::metrics::{self, Meter};
 use crate::running::{RunningRelay, RunningWorker};
 use crate::settings::{SettingsProblem, TurnSettings};
+use crate::stream::{Sources, StreamLimits, Streams};
 use crate::supervise::{self, ExitSenders};
 use crate::worker::{Signals, Worker};
 
@@ -54,8 +55,10 @@ pub enum StartError {
     #[error("this host has no address to listen on; name one")]
     NoAddress,
     /// Another process has the address.
-    #[error("UDP {address} is already in use; stop the other process or choose another port")]
+    #[error("{socket} {address} is already in use; stop the other process or choose another port")]
     AddressInUse {
+        /// Which of its sockets.
+        socket: SocketKind,
         /// The address.
         address: SocketAddr,
     },
@@ -66,14 +69,18 @@ pub enum StartError {
         address: SocketAddr,
     },
     /// The port is reserved.
-    #[error("UDP {address} needs more rights (ports below 1024 do); choose a port from 1024 on")]
+    #[error("{socket} {address} needs more rights (ports below 1024 do); choose a port from 1024 on")]
     PermissionDenied {
+        /// Which of its sockets.
+        socket: SocketKind,
         /// The address.
         address: SocketAddr,
     },
     /// The operating system refuses the address in another way.
-    #[error("cannot listen on UDP {address}: {source}; choose another address or port")]
+    #[error("cannot listen on {socket} {address}: {source}; choose another address or port")]
     Listen {
+        /// Which of its sockets.
+        socket: SocketKind,
         /// The address.
         address: SocketAddr,
         /// What it said.
@@ -89,6 +96,24 @@ pub enum StartError {
     /// The operating system has no room for a worker: a thread, its poll or its registrations.
     #[error("cannot start a worker: {0}; start fewer workers or raise the limits of the process")]
     Worker(#[source] io::Error),
+}
+
+/// The two sockets on a listening address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketKind {
+    /// For datagrams.
+    Udp,
+    /// For connections.
+    Tcp,
+}
+
+impl fmt::Display for SocketKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        })
+    }
 }
 
 fn sentences(problems: &[SettingsProblem]) -> String {
@@ -166,10 +191,11 @@ impl Starting {
         let signals = Arc::new(Signals::default());
         // An end of every allocation at once fits, so that usage is not lost to a revoked room or a drain.
         let (report_sender, reports) = mpsc::channel(REPORTS + 2 * settings.max_allocations);
+        let sources = Arc::new(Sources::new(settings.streams.max_connections_per_source));
         let polls = listeners
             .sockets
             .into_iter()
-            .map(poll)
+            .map(|listening| poll(listening, streams(settings, count, &sources)))
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Worker)?;
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
@@ -225,9 +251,14 @@ impl Starting {
 }
 
 /// What a worker waits on: its sockets, and a waker for other threads.
-fn poll(listening: Vec<UdpSocket>) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
+fn poll(listening: Vec<Listening>, streams: Streams) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    let sockets = Sockets::new(poll.registry().try_clone()?, listening)?;
+    let sockets = Sockets::new(poll.registry().try_clone()?, listening, streams)?;
     Ok((poll, sockets, waker))
+}
+
+/// A worker's share of connections.
+fn streams(settings: &TurnSettings, workers: usize, sources: &Arc<Sources>) -> Streams {
+    Streams::new(StreamLimits::share(&settings.streams, workers), Arc::clone(sources))
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use causeway_protocol::{Moment, Now};
 use causeway_service::clock;
 use causeway_turn_core::{
-    Action, BindError, ClientAddr, Control, ListenerId, Payload, PeerAddr, Relay, Verdict, Via,
+    Action, BindError, ClientAddr, Control, Event, ListenerId, Payload, PeerAddr, Relay, Verdict, Via,
 };
 use mio::{Events, Poll};
 use tokio::sync::mpsc;
@@ -30,6 +30,10 @@ use crate::io::sockets::{SocketKey, Sockets, receive};
 use crate::io::udp::Fragmentation;
 use crate::metrics::{Meter, Readings};
 use crate::supervise::WorkerFailure;
+
+mod streams;
+
+use streams::StreamWork;
 
 /// Datagrams of one turn, before timers and orders get their chance: some milliseconds of work. A guess.
 const TURN_BUDGET: usize = 1024;
@@ -76,6 +80,7 @@ struct Running {
     outbox: Outbox,
     clients: ReadyList,
     peers: ReadyList,
+    streams: StreamWork,
     draining: bool,
     events_lost: u64,
     /// When counters become metrics next; `None` while nothing has happened since the last time.
@@ -92,6 +97,7 @@ impl Worker {
             outbox: Outbox::new(),
             clients: ReadyList::default(),
             peers: ReadyList::default(),
+            streams: StreamWork::new(),
             draining: false,
             events_lost: 0,
             metrics_due: None,
@@ -113,11 +119,16 @@ impl Running {
     fn wait(&mut self, now: Now, events: &mut Events) -> Result<(), WorkerFailure> {
         let idle = self.clients.is_empty()
             && self.peers.is_empty()
+            && self.streams.is_idle()
             && self.worker.orders.is_empty()
             && self.worker.handover.is_empty();
         let timeout = if idle {
-            let timers =
-                [self.worker.relay.poll_timeout(), self.worker.dtls.poll_timeout(), self.metrics_due];
+            let timers = [
+                self.worker.relay.poll_timeout(),
+                self.worker.dtls.poll_timeout(),
+                self.streams.due(),
+                self.metrics_due,
+            ];
             let due = timers.into_iter().flatten().min();
             due.map(|due| due.since(now.moment))
         } else {
@@ -132,6 +143,7 @@ impl Running {
             match SocketKey::of(event.token()) {
                 Some(SocketKey::Client(listener)) => self.clients.push(usize::from(listener.0)),
                 Some(SocketKey::Relay(slot)) => self.peers.push(slot as usize),
+                Some(key @ (SocketKey::Acceptor(_) | SocketKey::Stream(_))) => self.on_stream_ready(key),
                 // The waker: what it is about is looked at every turn.
                 None => {}
             }
@@ -142,12 +154,14 @@ impl Running {
     fn turn(&mut self, now: Now) {
         self.take_orders(now);
         self.take_handed(now);
+        self.accept(now);
         self.read(now);
         if self.worker.relay.poll_timeout().is_some_and(|due| due <= now.moment) {
             self.worker.relay.on_timeout(now);
         }
         self.tend_sessions(now);
         self.perform(now);
+        self.tend_streams(now);
         if self.metrics_due.is_some_and(|due| due <= now.moment) {
             self.count();
             self.metrics_due = None;
@@ -186,8 +200,9 @@ impl Running {
     /// Reads clients and peers in turn, until both are drained or the budget is used up.
     fn read(&mut self, now: Now) {
         let mut left = TURN_BUDGET;
-        while left > 0 && !(self.clients.is_empty() && self.peers.is_empty()) {
-            let read = self.read_clients(now) + self.read_peers(now);
+        while left > 0 && !(self.clients.is_empty() && self.peers.is_empty() && self.streams.ready.is_empty())
+        {
+            let read = self.read_clients(now) + self.read_streams(now) + self.read_peers(now);
             left = left.saturating_sub(read);
             self.flush();
         }
@@ -223,6 +238,7 @@ impl Running {
         match key {
             SocketKey::Client(listener) => self.clients.push(usize::from(listener.0)),
             SocketKey::Relay(slot) => self.peers.push(slot as usize),
+            SocketKey::Acceptor(_) | SocketKey::Stream(_) => self.on_stream_ready(key),
         }
         budget
     }
@@ -258,6 +274,8 @@ impl Running {
                 let datagram = room.get(..length).unwrap_or_default();
                 (worker.relay.on_peer(now, relay.port, PeerAddr::new(source), datagram), length)
             }
+            // These carry no datagrams.
+            SocketKey::Acceptor(_) | SocketKey::Stream(_) => return false,
         };
         self.conclude(now, verdict, length);
         true
@@ -328,6 +346,9 @@ impl Running {
                     self.outbox.reply(sockets, dtls, to, &bytes);
                 }
                 Action::Report(event) => {
+                    if let Event::AllocationCreated { client, .. } = &event {
+                        self.worker.sockets.on_allocation(*client);
+                    }
                     let report = Report { worker: self.worker.index, event };
                     if self.worker.reports.try_send(report).is_err() {
                         self.events_lost += 1;
@@ -348,6 +369,7 @@ impl Running {
             core: self.worker.relay.counters(),
             dtls: self.worker.dtls.counts(),
             send_failures: self.outbox.failures(),
+            streams: self.worker.sockets.streams.counters(),
             events_lost: self.events_lost,
         });
     }

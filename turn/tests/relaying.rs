@@ -174,7 +174,7 @@ fn garbage_from_strangers_and_peers_does_not_stop_the_relay() {
     let (mut client, peer) = (relay.client(), peer("127.0.0.1"));
     let relayed = client.allocate();
     client.bind_channel(CHANNEL, peer.local_addr().unwrap());
-    let (stranger, other_peer) = (relay.client(), common::peer("127.0.0.1"));
+    let (mut stranger, other_peer) = (relay.client(), common::peer("127.0.0.1"));
     for first in 0..=u8::MAX {
         for length in [0, 1, 3, 4, 20, 25] {
             let garbage = vec![first; length];

@@ -64,6 +64,9 @@ pub struct RelayFlags {
     /// An address that TURN clients reach the relay at; repeat for more [default: every address of this host]
     #[arg(long, value_name = "IP")]
     pub listen: Vec<IpAddr>,
+    /// The relay's second port, for `turns:` [default: 5349]
+    #[arg(long, value_name = "PORT")]
+    pub tls_port: Option<u16>,
     /// A static TURN user; repeat for more
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub user: Vec<String>,

@@ -106,7 +106,7 @@ impl RelayPart {
     /// Tells where clients find the relay.
     pub fn print_urls(&self) {
         for address in self.relay.addresses() {
-            println!("  relay    turn:{address}?transport=udp");
+            println!("  relay    turn:{address}");
         }
     }
 

@@ -157,6 +157,7 @@ fn relay(layers: Layers, flags: &RelayFlags) -> Layers {
     layers
         .flag("--realm", "turn.realm", flags.realm.clone())
         .flag("--listen", "turn.listen", list(&flags.listen))
+        .flag("--tls-port", "turn.tls_port", flags.tls_port.map(u32::from))
         .flag("--user", "turn.users", list(&flags.user))
         .flag("--rest-secret", "turn.rest_secrets", list(&flags.rest_secret))
         .flag("--workers", "turn.workers", flags.workers)

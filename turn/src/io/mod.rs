@@ -4,4 +4,5 @@ pub(crate) mod arena;
 pub(crate) mod outbox;
 pub(crate) mod ready;
 pub(crate) mod sockets;
+pub(crate) mod tcp;
 pub(crate) mod udp;

@@ -2,7 +2,8 @@
 //!
 //! A send is header, payload and padding as an I/O vector: the payload stays where it was received. When a
 //! socket's buffer is full (`EAGAIN`) the datagram is dropped and counted: a relay that queued it would only hide
-//! the congestion from the two ends, which have to react to it.
+//! the congestion from the two ends, which have to react to it. Streams have short queues, since a frame cannot be
+//! sent in part: see [`crate::stream`].
 
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -15,63 +16,37 @@ use crate::dtls::DtlsSessions;
 use crate::io::arena::Arena;
 use crate::io::sockets::Sockets;
 use crate::io::udp::Fragmentation;
+use crate::labels::{labels, tally};
+use crate::stream::{Load, PushError};
 
 /// Sends that are planned before they leave: as many datagrams as an arena holds, roughly.
 const PLANNED: usize = 256;
 
-/// Declares the reasons once: as variants, as a list and as label values.
-macro_rules! send_failures {
-    ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
-        /// Why a datagram did not leave. The names are the values of a metric's label.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum SendFailure {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl SendFailure {
-            pub(crate) const ALL: [Self; [$($label),*].len()] = [$(Self::$name),*];
-
-            /// The value of the metric's label.
-            pub(crate) const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $label,)*
-                }
-            }
-        }
-    };
+labels! {
+    /// Why a datagram did not leave. The names are the values of a metric's label.
+    SendFailure {
+        /// The socket's or the device's buffer is full (`EAGAIN`, `ENOBUFS`, `ENOMEM`).
+        BufferFull = "buffer_full",
+        /// Larger than the path allows with DF set, or than UDP carries (`EMSGSIZE`).
+        TooLarge = "too_large",
+        /// No route, or the destination said that nobody is there.
+        Unreachable = "unreachable",
+        /// A firewall rule or a broadcast address (`EPERM`, `EACCES`).
+        Forbidden = "forbidden",
+        /// The socket has been closed since the send was planned.
+        Closed = "closed",
+        /// A client over TCP or TLS reads too slowly: its queue is full.
+        QueueFull = "queue_full",
+        /// The client's allocation is another worker's, and that worker's queue is full.
+        HandoverFull = "handover_full",
+        /// Anything else the kernel said.
+        Other = "other",
+    }
 }
 
-send_failures! {
-    /// The socket's or the device's buffer is full (`EAGAIN`, `ENOBUFS`, `ENOMEM`).
-    BufferFull = "buffer_full",
-    /// Larger than the path allows with DF set, or than UDP carries (`EMSGSIZE`).
-    TooLarge = "too_large",
-    /// No route, or the destination said that nobody is there.
-    Unreachable = "unreachable",
-    /// A firewall rule or a broadcast address (`EPERM`, `EACCES`).
-    Forbidden = "forbidden",
-    /// The socket has been closed since the send was planned.
-    Closed = "closed",
-    /// The client's allocation is another worker's, and that worker's queue is full.
-    HandoverFull = "handover_full",
-    /// Anything else the kernel said.
-    Other = "other",
-}
-
-/// Failures so far, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SendFailures([u64; SendFailure::ALL.len()]);
-
-impl SendFailures {
-    pub(crate) fn of(&self, failure: SendFailure) -> u64 {
-        self.0.get(failure as usize).copied().unwrap_or(0)
-    }
-
-    fn count(&mut self, failure: SendFailure) {
-        if let Some(count) = self.0.get_mut(failure as usize) {
-            *count = count.wrapping_add(1);
-        }
-    }
+tally! {
+    /// Failures so far, by reason.
+    SendFailures of SendFailure
 }
 
 enum Planned {
@@ -135,18 +110,26 @@ impl Outbox {
                 }
                 Planned::ToClient { to, header, payload, padding } => {
                     let padding = PADDING.get(..usize::from(padding)).unwrap_or_default();
-                    send_to_client(sockets, dtls, to, [header.as_bytes(), arena.at(payload), padding])
+                    let parts = [header.as_bytes(), arena.at(payload), padding];
+                    send_to_client(sockets, dtls, to, parts, Load::Relayed)
                 }
             };
             if let Err(failure) = sent {
                 self.failures.count(failure);
             }
         }
+        sockets.streams.flush();
     }
 
-    /// Sends a whole answer at once.
-    pub(crate) fn reply(&mut self, sockets: &Sockets, dtls: &mut DtlsSessions, to: ClientAddr, bytes: &[u8]) {
-        if let Err(failure) = send_to_client(sockets, dtls, to, [bytes, &[], &[]]) {
+    /// Sends a whole answer: at once, or with the next [`flush`](Self::flush) if it goes into a stream.
+    pub(crate) fn reply(
+        &mut self,
+        sockets: &mut Sockets,
+        dtls: &mut DtlsSessions,
+        to: ClientAddr,
+        bytes: &[u8],
+    ) {
+        if let Err(failure) = send_to_client(sockets, dtls, to, [bytes, &[], &[]], Load::Answer) {
             self.failures.count(failure);
         }
     }
@@ -182,16 +165,21 @@ fn send_to_peer(
 
 /// Sends header, payload and padding the way the client came.
 fn send_to_client(
-    sockets: &Sockets,
+    sockets: &mut Sockets,
     dtls: &mut DtlsSessions,
     to: ClientAddr,
     parts: [&[u8]; 3],
+    load: Load,
 ) -> Result<(), SendFailure> {
     match to.via {
         Via::Udp => send_datagram(sockets, to, parts),
         Via::Dtls(_) => dtls.seal(to, parts, |record| send_datagram(sockets, to, [record, &[], &[]])),
-        // Nobody comes that way.
-        Via::Tcp(_) | Via::Tls(_) => Err(SendFailure::Closed),
+        Via::Tcp(session) | Via::Tls(session) => {
+            sockets.streams.push(session, to.source, parts, load).map_err(|error| match error {
+                PushError::Closed => SendFailure::Closed,
+                PushError::Full => SendFailure::QueueFull,
+            })
+        }
     }
 }
 

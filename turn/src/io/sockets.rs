@@ -1,45 +1,59 @@
-//! A worker's sockets: one per listener for its clients, one per relayed address for their peers.
+//! A worker's sockets: two per listener for its clients, their connections, one per relayed address for their peers.
 
 use std::io;
 use std::net::SocketAddr;
 
-use causeway_turn_core::{BindError, ListenerId, RelayPort};
+use causeway_protocol::Moment;
+use causeway_turn_core::{BindError, ClientAddr, ListenerId, RelayPort, SessionId, Via};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
 use crate::io::udp::{self, Fragmentation};
+use crate::listeners::Listening;
+use crate::stream::Streams;
 
 /// Wakes the worker for what comes from other threads.
 pub(crate) const WAKER: Token = Token(usize::MAX);
-/// Listeners have the tokens below, relay sockets this one plus their slot. A listener's id has 16 bits.
-const FIRST_RELAY: usize = 1 << 16;
+/// A token is a kind above this bit and an index below.
+const KIND: u32 = 32;
+const _: () = assert!(usize::BITS == 64, "tokens need 64 bits");
 
-/// Which socket a datagram came in on or goes out from.
+/// Which socket is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SocketKey {
-    /// The socket on a listener's address.
+    /// The UDP socket on a listener's address.
     Client(ListenerId),
     /// The relay socket in a slot.
     Relay(u32),
+    /// The accepting TCP socket on a listener's address.
+    Acceptor(ListenerId),
+    /// The connection of a session.
+    Stream(u32),
 }
 
 impl SocketKey {
     /// The socket that mio means; `None` for the waker.
     pub(crate) fn of(token: Token) -> Option<Self> {
-        match (u16::try_from(token.0), token.0.checked_sub(FIRST_RELAY)) {
-            (Ok(listener), _) => Some(Self::Client(ListenerId(listener))),
-            (Err(_), Some(slot)) => u32::try_from(slot).ok().map(Self::Relay),
-            // A number beyond 16 bits is at least the first relay's.
-            (Err(_), None) => None,
+        let index = u32::try_from(token.0 & 0xFFFF_FFFF).ok()?;
+        let listener = || u16::try_from(index).ok().map(ListenerId);
+        match token.0 >> KIND {
+            0 => listener().map(Self::Client),
+            1 => Some(Self::Relay(index)),
+            2 => listener().map(Self::Acceptor),
+            3 => Some(Self::Stream(index)),
+            _ => None,
         }
     }
 
-    fn token(self) -> Token {
-        match self {
-            Self::Client(listener) => Token(usize::from(listener.0)),
-            Self::Relay(slot) => Token(FIRST_RELAY + slot as usize),
-        }
+    pub(crate) fn token(self) -> Token {
+        let (kind, index) = match self {
+            Self::Client(listener) => (0, u32::from(listener.0)),
+            Self::Relay(slot) => (1, slot),
+            Self::Acceptor(listener) => (2, u32::from(listener.0)),
+            Self::Stream(slot) => (3, slot),
+        };
+        Token(kind << KIND | index as usize)
     }
 }
 
@@ -64,22 +78,48 @@ impl RelaySocket {
 /// All sockets of a worker. Dropping it closes them.
 pub(crate) struct Sockets {
     registry: Registry,
-    listeners: Vec<UdpSocket>,
+    listeners: Vec<Listening>,
+    /// Clients' connections.
+    pub(crate) streams: Streams,
     /// By the slot that the core gave.
     relays: Vec<Option<RelaySocket>>,
 }
 
 impl Sockets {
     /// Takes the listening sockets, in the order of their [`ListenerId`].
-    pub(crate) fn new(registry: Registry, mut listeners: Vec<UdpSocket>) -> io::Result<Self> {
-        for (id, listener) in (0..=u16::MAX).zip(&mut listeners) {
-            registry.register(listener, SocketKey::Client(ListenerId(id)).token(), Interest::READABLE)?;
+    pub(crate) fn new(
+        registry: Registry,
+        mut listeners: Vec<Listening>,
+        streams: Streams,
+    ) -> io::Result<Self> {
+        for (id, listener) in (0..=u16::MAX).map(ListenerId).zip(&mut listeners) {
+            registry.register(&mut listener.udp, SocketKey::Client(id).token(), Interest::READABLE)?;
+            if let Some(tcp) = &mut listener.tcp {
+                registry.register(tcp, SocketKey::Acceptor(id).token(), Interest::READABLE)?;
+            }
         }
-        Ok(Self { registry, listeners, relays: Vec::new() })
+        Ok(Self { registry, listeners, streams, relays: Vec::new() })
     }
 
-    pub(crate) fn listener(&self, id: ListenerId) -> Option<&UdpSocket> {
-        self.listeners.get(usize::from(id.0))
+    pub(crate) fn listener(&self, ListenerId(id): ListenerId) -> Option<&UdpSocket> {
+        self.listeners.get(usize::from(id)).map(|listener| &listener.udp)
+    }
+
+    /// Accepts one connection, which is then a session or closed. `WouldBlock`: there is none.
+    pub(crate) fn accept(&mut self, id: ListenerId, now: Moment) -> io::Result<()> {
+        let listener = self.listeners.get(usize::from(id.0)).and_then(|listener| listener.tcp.as_ref());
+        let (socket, source) = listener.ok_or(io::ErrorKind::WouldBlock)?.accept()?;
+        let token = |SessionId(slot)| SocketKey::Stream(slot).token();
+        self.streams.admit(socket, source, id, &self.registry, token, now);
+        Ok(())
+    }
+
+    /// A client got an allocation.
+    pub(crate) fn on_allocation(&mut self, client: ClientAddr) {
+        match client.via {
+            Via::Tcp(session) | Via::Tls(session) => self.streams.on_allocation(session),
+            Via::Udp | Via::Dtls(_) => {}
+        }
     }
 
     pub(crate) fn relay(&self, slot: u32) -> Option<&RelaySocket> {
@@ -156,7 +196,11 @@ pub(crate) fn receive(socket: &UdpSocket, room: &mut [u8]) -> Option<(usize, Soc
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::settings::StreamSettings;
+    use crate::stream::{Sources, StreamLimits};
 
     #[test]
     fn a_token_finds_its_socket_again() {
@@ -165,6 +209,8 @@ mod tests {
             SocketKey::Client(ListenerId(u16::MAX)),
             SocketKey::Relay(0),
             SocketKey::Relay(u32::MAX),
+            SocketKey::Acceptor(ListenerId(u16::MAX)),
+            SocketKey::Stream(u32::MAX),
         ] {
             assert_eq!(SocketKey::of(key.token()), Some(key));
         }
@@ -209,7 +255,9 @@ mod tests {
     fn sockets() -> (mio::Poll, Sockets) {
         let poll = mio::Poll::new().unwrap();
         let registry = poll.registry().try_clone().unwrap();
-        (poll, Sockets::new(registry, Vec::new()).unwrap())
+        let limits = StreamLimits::share(&StreamSettings::default(), 1);
+        let streams = Streams::new(limits, Arc::new(Sources::new(1)));
+        (poll, Sockets::new(registry, Vec::new(), streams).unwrap())
     }
 
     fn port(slot: u32, address: &str) -> RelayPort {

@@ -1,8 +1,7 @@
-//! A small TURN client (RFC 8656) over a blocking socket.
+//! A small TURN client (RFC 8656) over a blocking transport.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use causeway_stun::attributes::{
@@ -14,6 +13,8 @@ use causeway_stun::{
     TransactionId, classify,
 };
 
+use super::transport::{Datagrams, Stream, Transport};
+
 /// RFC 8489 §6.2.1: the first retransmission comes after 500 ms.
 const RETRANSMIT_AFTER: Duration = Duration::from_millis(500);
 /// Together [`super::PATIENCE`].
@@ -22,8 +23,7 @@ const ATTEMPTS: usize = 20;
 pub type Put<'a> = &'a dyn Fn(&mut MessageWriter<'_>) -> Result<(), EncodeError>;
 
 pub struct Client {
-    socket: UdpSocket,
-    server: SocketAddr,
+    transport: Box<dyn Transport>,
     username: String,
     password: String,
     challenge: Option<Challenge>,
@@ -82,12 +82,19 @@ impl Answer {
 }
 
 impl Client {
+    /// Over UDP.
     pub fn new(server: SocketAddr, username: &str, password: &str) -> Self {
-        let any = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-        let socket = UdpSocket::bind(any).expect("a free port");
+        Self::over(Datagrams::new(server), username, password)
+    }
+
+    /// Over TCP.
+    pub fn tcp(server: SocketAddr, username: &str, password: &str) -> Self {
+        Self::over(Stream::tcp(server), username, password)
+    }
+
+    pub fn over(transport: impl Transport + 'static, username: &str, password: &str) -> Self {
         Self {
-            socket,
-            server,
+            transport: Box::new(transport),
             username: username.to_owned(),
             password: password.to_owned(),
             challenge: None,
@@ -97,7 +104,7 @@ impl Client {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.socket.local_addr().expect("a bound socket")
+        self.transport.address()
     }
 
     /// Sends a request as an unknown client and waits for its answer.
@@ -156,10 +163,16 @@ impl Client {
         self.request(Method::Refresh, &|w| w.put(&Lifetime { seconds }))
     }
 
-    pub fn send_channel(&self, number: u16, data: &[u8]) {
+    pub fn send_channel(&mut self, number: u16, data: &[u8]) {
         let number = ChannelNumber::new(number).expect("a channel number");
         let mut buffer = vec![0; data.len() + 8];
-        let length = ChannelData { number, data }.encode_datagram(&mut buffer).expect("room");
+        let message = ChannelData { number, data };
+        let encoded = if self.transport.is_stream() {
+            message.encode_stream(&mut buffer)
+        } else {
+            message.encode_datagram(&mut buffer)
+        };
+        let length = encoded.expect("room");
         self.send_raw(&buffer[..length]);
     }
 
@@ -184,18 +197,16 @@ impl Client {
         self.send_raw(&buffer[..length]);
     }
 
-    pub fn send_raw(&self, datagram: &[u8]) {
-        self.socket.send_to(datagram, self.server).expect("a datagram sent");
+    pub fn send_raw(&mut self, message: &[u8]) {
+        self.transport.send(message);
     }
 
     /// The next relayed data.
     pub fn receive(&mut self) -> Incoming {
-        let datagram = self.waiting.pop_front().unwrap_or_else(|| {
-            self.socket.set_read_timeout(Some(super::PATIENCE)).expect("a socket option");
-            let (datagram, source) = super::receive(&self.socket);
-            assert_eq!(source, self.server, "data comes from where the client sends to");
-            datagram
-        });
+        let datagram = self
+            .waiting
+            .pop_front()
+            .unwrap_or_else(|| self.transport.receive(super::PATIENCE).expect("data in time"));
         match classify(&datagram) {
             Kind::ChannelData => {
                 let ChannelData { number, data } = ChannelData::decode(&datagram).expect("ChannelData");
@@ -215,27 +226,16 @@ impl Client {
     fn exchange(&mut self, method: Method, put: Put<'_>, authenticated: bool) -> Answer {
         let transaction = self.next_transaction();
         let request = self.encode(method, transaction, put, authenticated).expect("room");
-        self.socket.set_read_timeout(Some(RETRANSMIT_AFTER)).expect("a socket option");
-        let mut buffer = vec![0; 65_536];
         for _ in 0..ATTEMPTS {
             self.send_raw(&request);
-            loop {
-                let length = match self.socket.recv_from(&mut buffer) {
-                    Ok((length, source)) => {
-                        assert_eq!(source, self.server, "an answer comes from where the request went to");
-                        length
+            while let Some(message) = self.transport.receive(RETRANSMIT_AFTER) {
+                match Message::decode(&message) {
+                    Ok(answer) if answer.transaction_id() == transaction => {
+                        self.check(&answer, authenticated);
+                        return Answer(message);
                     }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) => panic!("{error}"),
-                };
-                let datagram = &buffer[..length];
-                match Message::decode(datagram) {
-                    Ok(message) if message.transaction_id() == transaction => {
-                        self.check(&message, authenticated);
-                        return Answer(datagram.to_vec());
-                    }
-                    Ok(message) if message.class() != Class::Indication => {}
-                    Ok(_) | Err(_) => self.waiting.push_back(datagram.to_vec()),
+                    Ok(other) if other.class() != Class::Indication => {}
+                    Ok(_) | Err(_) => self.waiting.push_back(message),
                 }
             }
         }

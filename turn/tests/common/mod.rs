@@ -6,6 +6,7 @@ pub mod client;
 #[cfg(feature = "dtls")]
 pub mod dtls;
 pub mod relay;
+pub mod transport;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;

@@ -72,6 +72,11 @@ impl TestRelay {
         self.running().addresses().into_iter().find(family).expect("an address of the family")
     }
 
+    /// The second port's address over IPv4.
+    pub fn tls_v4(&self) -> SocketAddr {
+        self.running().tls_addresses().into_iter().find(SocketAddr::is_ipv4).expect("an IPv4 address")
+    }
+
     /// A client of the static user that reaches the relay over IPv4.
     pub fn client(&self) -> Client {
         Client::new(self.v4(), USER, PASSWORD)

@@ -1,0 +1,117 @@
+//! What waits for one client.
+//!
+//! ```text
+//! | relayed data and answers ……… | answers only |
+//! 0                          high water       full
+//! ```
+//! The policy for slow readers: above the high-water mark relayed data is dropped, as a full UDP socket would drop
+//! it, while answers still fit, so that a client can refresh and leave; a client that fills even their room asks
+//! without reading, and is closed.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// Room for answers above the high-water mark: 32 of the longest.
+const ANSWER_ROOM: usize = 16 << 10;
+
+/// What is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// A peer's data.
+    Relayed,
+    /// An answer of ours.
+    Answer,
+}
+
+/// There is no room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// Bytes on their way to one client. Its memory is taken when it is first needed and kept while data flows.
+pub(crate) struct Queue {
+    bytes: VecDeque<u8>,
+    high_water: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(high_water: usize) -> Self {
+        Self { bytes: VecDeque::new(), high_water }
+    }
+
+    /// Appends all parts or none.
+    pub(crate) fn push(&mut self, parts: [&[u8]; 3], load: Load) -> Result<(), Full> {
+        let room = match load {
+            Load::Relayed => self.high_water,
+            Load::Answer => self.high_water + ANSWER_ROOM,
+        };
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if self.bytes.len() + length > room {
+            return Err(Full);
+        }
+        for part in parts {
+            self.bytes.extend(part);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What is to be sent next, in two pieces.
+    pub(crate) fn front(&self) -> [IoSlice<'_>; 2] {
+        let (first, second) = self.bytes.as_slices();
+        [IoSlice::new(first), IoSlice::new(second)]
+    }
+
+    /// The first `count` bytes have been sent.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.bytes.drain(..count.min(self.bytes.len()));
+    }
+
+    /// Gives memory back while nothing waits.
+    pub(crate) fn release(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HIGH_WATER: usize = 1000;
+
+    #[test]
+    fn data_is_refused_above_the_high_water_mark_and_answers_are_not() {
+        let mut queue = Queue::new(HIGH_WATER);
+        assert_eq!(push(&mut queue, HIGH_WATER, Load::Relayed), Ok(()));
+        assert_eq!(push(&mut queue, 1, Load::Relayed), Err(Full));
+        assert_eq!(push(&mut queue, ANSWER_ROOM, Load::Answer), Ok(()));
+        assert_eq!(push(&mut queue, 1, Load::Answer), Err(Full));
+        queue.consume(ANSWER_ROOM + 1);
+        assert_eq!(push(&mut queue, 1, Load::Relayed), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_no_part_behind() {
+        let mut queue = Queue::new(HIGH_WATER);
+        let parts = [&b"header"[..], &[0; HIGH_WATER], &[]];
+        assert_eq!(queue.push(parts, Load::Relayed), Err(Full));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn bytes_leave_in_the_order_they_came() {
+        let mut queue = Queue::new(HIGH_WATER);
+        queue.push([b"a", b"b", b"cd"], Load::Relayed).unwrap();
+        queue.consume(1);
+        queue.push([b"ef", b"", b""], Load::Answer).unwrap();
+        assert_eq!(queue.front().iter().flat_map(|part| part.to_vec()).collect::<Vec<_>>(), b"bcdef");
+    }
+
+    fn push(queue: &mut Queue, length: usize, load: Load) -> Result<(), Full> {
+        queue.push([&vec![0; length], &[], &[]], load)
+    }
+}

@@ -1,0 +1,178 @@
+//! A worker's turn with its connections: accepting, reading frames, and closing.
+
+use causeway_protocol::{Moment, Now};
+use causeway_stun::Frame;
+use causeway_turn_core::ListenerId;
+use rustix::io::Errno;
+use std::io;
+use std::time::Duration;
+
+use super::Running;
+use crate::io::ready::ReadyList;
+use crate::io::sockets::SocketKey;
+use crate::stream::{CHUNK, Chunk, CloseReason, RefusalReason};
+
+/// Connections accepted in one turn: the handshakes of strangers do not hold up those who are in. A guess.
+const ACCEPT_BUDGET: usize = 32;
+/// Chunks of connections before datagrams get their turn.
+const STREAM_BUDGET: usize = 16;
+/// How often connections are looked over for what took too long. Limits are in seconds.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// What a worker keeps about connections between its turns.
+pub(super) struct StreamWork {
+    pub(super) acceptors: ReadyList,
+    pub(super) ready: ReadyList,
+    /// Where chunks are read to, [`CHUNK`] bytes.
+    chunk: Box<[u8]>,
+    /// Listeners whose connections had to stay with the kernel.
+    starved: Vec<ListenerId>,
+    /// When connections are looked over next; `None` while there are none.
+    sweep_due: Option<Moment>,
+}
+
+impl StreamWork {
+    pub(super) fn new() -> Self {
+        Self {
+            acceptors: ReadyList::default(),
+            ready: ReadyList::default(),
+            chunk: vec![0; CHUNK].into_boxed_slice(),
+            starved: Vec::new(),
+            sweep_due: None,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.acceptors.is_empty() && self.ready.is_empty()
+    }
+
+    pub(super) fn due(&self) -> Option<Moment> {
+        self.sweep_due
+    }
+}
+
+impl Running {
+    /// Accepts what waits, within a budget.
+    pub(super) fn accept(&mut self, now: Now) {
+        for _ in 0..ACCEPT_BUDGET {
+            let Some(index) = self.streams.acceptors.pop() else { return };
+            let Ok(index) = u16::try_from(index) else { continue };
+            let listener = ListenerId(index);
+            match self.worker.sockets.accept(listener, now.moment) {
+                Ok(()) => self.streams.acceptors.push(index.into()),
+                Err(error) => self.on_accept_error(listener, &error),
+            }
+            self.streams.sweep_due.get_or_insert(now.moment.plus(SWEEP_EVERY));
+        }
+    }
+
+    fn on_accept_error(&mut self, listener: ListenerId, error: &io::Error) {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return;
+        }
+        let streams = &mut self.worker.sockets.streams;
+        match Errno::from_io_error(error) {
+            // The kernel tells about waiting connections once; trying again at once would only spin.
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                streams.count_refusal(RefusalReason::OutOfFiles);
+                self.streams.starved.push(listener);
+            }
+            // accept(2): errors of a connection that is already gone are to be passed over.
+            Some(_) | None => {
+                streams.count_refusal(RefusalReason::Other);
+                self.streams.acceptors.push(listener.0.into());
+            }
+        }
+    }
+
+    /// Reads connections, within a budget, and says how much of it was used.
+    pub(super) fn read_streams(&mut self, now: Now) -> usize {
+        for read in 0..STREAM_BUDGET {
+            let Some(slot) = self.streams.ready.pop() else { return read };
+            if let Ok(slot) = u32::try_from(slot) {
+                self.read_stream(now, slot);
+            }
+        }
+        STREAM_BUDGET
+    }
+
+    /// Reads one chunk and gives its frames to the core.
+    fn read_stream(&mut self, now: Now, slot: u32) {
+        let mut chunk = std::mem::take(&mut self.streams.chunk);
+        if let Chunk::Bytes(from, length) = self.worker.sockets.streams.receive(slot, now.moment, &mut chunk)
+        {
+            self.streams.ready.push(slot as usize);
+            let mut rest = chunk.get(..length).unwrap_or_default();
+            while let Some((frame, behind)) = self.next_frame(slot, rest) {
+                rest = behind;
+                self.make_room();
+                let Some(room) = self.arena.room().and_then(|room| room.get_mut(..frame.len())) else {
+                    break;
+                };
+                room.copy_from_slice(frame);
+                let verdict = self.worker.relay.on_client(now, from, room);
+                self.conclude(now, verdict, frame.len());
+            }
+            self.worker.sockets.streams.keep(slot, rest);
+        }
+        self.streams.chunk = chunk;
+    }
+
+    /// The first frame of `stream` and what is behind it; `None` until more has come, or once the connection is at
+    /// its end.
+    fn next_frame<'a>(&mut self, slot: u32, stream: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let streams = &mut self.worker.sockets.streams;
+        if streams.is_ending(slot) {
+            return None;
+        }
+        let (length, padded) = match Frame::at_start(stream) {
+            Frame::Need(total) if total <= streams.longest_frame(slot) => return None,
+            Frame::Stun(length) if length <= streams.longest_frame(slot) => (length, length),
+            Frame::ChannelData { length, padded } if padded <= streams.longest_frame(slot) => {
+                (length, padded)
+            }
+            Frame::Need(_) | Frame::Stun(_) | Frame::ChannelData { .. } => {
+                streams.end(slot, CloseReason::FrameTooLong);
+                return None;
+            }
+            Frame::Invalid => {
+                streams.end(slot, CloseReason::Garbage);
+                return None;
+            }
+        };
+        let (frame, behind) = stream.split_at_checked(padded)?;
+        Some((frame.get(..length)?, behind))
+    }
+
+    /// Looks for connections that took too long, and closes those at their end.
+    pub(super) fn tend_streams(&mut self, now: Now) {
+        if self.streams.sweep_due.is_some_and(|due| due <= now.moment) {
+            let relay = &self.worker.relay;
+            let streams = &mut self.worker.sockets.streams;
+            streams.sweep(now.moment, |client| relay.serves(client));
+            for listener in self.streams.starved.drain(..) {
+                self.streams.acceptors.push(listener.0.into());
+            }
+            let more = !streams.is_empty() || !self.streams.acceptors.is_empty();
+            self.streams.sweep_due = more.then(|| now.moment.plus(SWEEP_EVERY));
+        }
+        // Planned sends name sessions, whose numbers are free after this.
+        self.flush();
+        while let Some(client) = self.worker.sockets.streams.pop_ended() {
+            self.worker.relay.on_session_closed(client);
+            self.perform(now);
+        }
+    }
+
+    /// A connection can be read or written.
+    pub(super) fn on_stream_ready(&mut self, key: SocketKey) {
+        match key {
+            SocketKey::Stream(slot) => {
+                self.worker.sockets.streams.on_writable(slot);
+                self.streams.ready.push(slot as usize);
+            }
+            SocketKey::Acceptor(listener) => self.streams.acceptors.push(listener.0.into()),
+            SocketKey::Client(_) | SocketKey::Relay(_) => {}
+        }
+    }
+}
