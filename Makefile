@@ -1,7 +1,7 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup web build e2e fuzz bench fmt clean
+.PHONY: help run test check setup web build e2e fuzz bench example fmt clean
 
 CARGO := cargo
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/causeway
@@ -41,6 +41,9 @@ web: setup ## Build the web parts
 
 build: web ## Build the web parts and the binary in release mode
 	$(CARGO) build --release --locked -p causeway
+
+example: ## Write causeway.example.toml anew from the settings
+	UPDATE_EXAMPLE=1 $(CARGO) test --quiet -p causeway --test example
 
 fmt: ## Format everything
 	$(CARGO) fmt --all

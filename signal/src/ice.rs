@@ -7,6 +7,7 @@ use causeway_protocol::{PeerId, RoomId, UnixSeconds};
 use causeway_signal_core::IceGrant;
 
 use crate::client::split_port;
+use crate::doors::RelayDoors;
 use crate::settings::SignalSettings;
 
 /// The URLs for one client: they may depend on the name by which it reached us.
@@ -18,16 +19,20 @@ pub(crate) struct IceUrls {
 
 impl IceUrls {
     /// The configured URLs, or this host as the client calls it.
-    pub(crate) fn new(settings: &SignalSettings, authority: &str, relay_port: u16) -> Self {
+    pub(crate) fn new(settings: &SignalSettings, authority: &str, relay: &RelayDoors) -> Self {
         if settings.ice_urls.is_empty() {
             let host = match split_port(authority).0 {
                 // Browsers resolve `localhost` to ::1 first, where a relay on 127.0.0.1 does not listen.
                 "localhost" => "127.0.0.1",
                 host => host,
             };
+            let transports = match settings.relay_transports.as_slice() {
+                [] => relay.offered.as_slice(),
+                chosen => chosen,
+            };
             return Self {
-                stun: vec![format!("stun:{host}:{relay_port}")],
-                turn: vec![format!("turn:{host}:{relay_port}?transport=udp")],
+                stun: vec![format!("stun:{host}:{}", relay.port)],
+                turn: transports.iter().map(|transport| relay.url(*transport, host)).collect(),
             };
         }
         let (turn, stun) = settings.ice_urls.iter().cloned().partition(|url| url.starts_with("turn"));
@@ -82,6 +87,7 @@ mod tests {
     use causeway_protocol::token::TurnVerifier;
 
     use super::*;
+    use crate::doors::RelayTransport;
 
     const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
@@ -98,7 +104,7 @@ mod tests {
             ice_urls: ["turns:r.example:443", "stun:r.example", "turn:r.example"].map(str::to_owned).to_vec(),
             ..Default::default()
         };
-        let urls = IceUrls::new(&settings, "localhost", 3478);
+        let urls = IceUrls::new(&settings, "localhost", &RelayDoors::for_tests());
         assert_eq!(urls.stun, ["stun:r.example"]);
         assert_eq!(urls.turn, ["turns:r.example:443", "turn:r.example"]);
     }
@@ -109,7 +115,7 @@ mod tests {
         let (room, peer) = ("kitchen".parse().unwrap(), "alice".parse().unwrap());
         let holder = Holder { room: &room, peer: &peer, room_ends: NOW.plus(60) };
         let settings = SignalSettings::default();
-        let urls = IceUrls::new(&settings, "localhost", 3478);
+        let urls = IceUrls::new(&settings, "localhost", &RelayDoors::for_tests());
         let grant = grant(&urls, &holder, &TurnIssuer::hs256(&secret), &settings, NOW).unwrap();
         assert_eq!(grant.expires_at, NOW.plus(60));
         let username = grant.servers[1].username.as_deref().unwrap();
@@ -118,9 +124,20 @@ mod tests {
         assert_eq!(claims.allocs, Some(10));
     }
 
+    #[test]
+    fn the_settings_choose_the_transports_also_one_that_would_not_be_offered() {
+        let settings = SignalSettings { relay_transports: vec![RelayTransport::Tls], ..Default::default() };
+        let urls = IceUrls::new(&settings, "causeway.example:8080", &RelayDoors::for_tests());
+        assert_eq!(urls.turn, ["turns:causeway.example:5349?transport=tcp"]);
+        assert_eq!(urls.stun, ["stun:causeway.example:3478"]);
+    }
+
     fn check_host(authority: &str, host: &str) {
-        let urls = IceUrls::new(&SignalSettings::default(), authority, 3478);
+        let urls = IceUrls::new(&SignalSettings::default(), authority, &RelayDoors::for_tests());
         assert_eq!(urls.stun, [format!("stun:{host}:3478")]);
-        assert_eq!(urls.turn, [format!("turn:{host}:3478?transport=udp")]);
+        assert_eq!(
+            urls.turn,
+            [format!("turn:{host}:3478?transport=udp"), format!("turn:{host}:3478?transport=tcp")]
+        );
     }
 }

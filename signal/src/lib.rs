@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod doors;
 mod farewell;
 mod frame_gate;
 mod http;
@@ -26,5 +27,6 @@ mod state;
 mod stranger;
 mod text;
 
+pub use doors::{RelayDoors, RelayTransport};
 pub use settings::{LimitSettings, SettingProblem, SignalSettings, TimingSettings};
 pub use start::{ExtraRoutes, RunningSignal, SignalParts, StartError, start};

@@ -356,7 +356,13 @@ mod tests {
     fn open_room() -> (Arc<Signal>, Addr<RoomActor>) {
         let settings = SignalSettings { max_rooms: 2, room_threads: 1, ..Default::default() };
         let (secret, bus) = (Secret::from_bytes([1; 32]), Arc::new(MemoryBus::new()));
-        let signal = Arc::new(Signal::new(settings, &secret, "n".parse().unwrap(), bus, 3478));
+        let signal = Arc::new(Signal::new(
+            settings,
+            &secret,
+            "n".parse().unwrap(),
+            bus,
+            crate::doors::RelayDoors::for_tests(),
+        ));
         signal.rooms.open(empty_room("kitchen"), None, &signal).unwrap();
         let room = signal.rooms.find(&"kitchen".parse().unwrap()).unwrap();
         (signal, room)
@@ -386,7 +392,7 @@ mod tests {
                 jti: "t".parse().unwrap(),
             },
             outbox,
-            ice_urls: Arc::new(IceUrls::new(&signal.settings(), "localhost", 3478)),
+            ice_urls: Arc::new(IceUrls::new(&signal.settings(), "localhost", &signal.relay)),
         }
     }
 

@@ -4,6 +4,8 @@ use causeway_protocol::Network;
 use causeway_protocol::token::PeerPolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::doors::RelayTransport;
+
 /// The settings of rooms, their HTTP API and their WebSockets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,9 @@ pub struct SignalSettings {
     /// The ICE servers that peers are told: `stun:`, `stuns:`, `turn:` and `turns:` URLs. Empty: the relay's port
     /// on the host of `public_url`, or on the host as the browser named it.
     pub ice_urls: Vec<String>,
+    /// Over what peers are told to reach the relay, in this order: `udp`, `tcp`, `tls`. Empty: all that it serves, `tls`
+    /// only with a certificate of yours, since browsers refuse the relay's own. Without effect beside `ice_urls`.
+    pub relay_transports: Vec<RelayTransport>,
     /// Rooms at a time.
     pub max_rooms: usize,
     /// Peers of a room that does not say how many.
@@ -109,6 +114,7 @@ impl Default for SignalSettings {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             ice_urls: Vec::new(),
+            relay_transports: Vec::new(),
             max_rooms: 10_000,
             default_capacity: 8,
             max_capacity: 64,
@@ -180,6 +186,7 @@ impl SignalSettings {
         "allowed_origins",
         "trusted_proxies",
         "ice_urls",
+        "relay_transports",
         "max_rooms",
         "default_capacity",
         "max_capacity",

@@ -15,6 +15,7 @@ use causeway_protocol::secret::Secret;
 use causeway_signal_core::Ending;
 use tokio::task::JoinHandle;
 
+use crate::doors::RelayDoors;
 use crate::http::routes;
 use crate::metrics;
 use crate::room::{Counted, End};
@@ -47,8 +48,8 @@ pub struct SignalParts {
     pub node: NodeId,
     /// Where relays hear of rooms that end, and rooms of what relays count.
     pub bus: Arc<dyn Bus>,
-    /// The relay's UDP port on this host, for clients that are told no other ICE servers.
-    pub relay_port: u16,
+    /// Where the relay of this host is, for clients that are told no other ICE servers.
+    pub relay: RelayDoors,
     /// Further routes; they are asked before the web demo, which answers everything else.
     pub extra: ExtraRoutes,
 }
@@ -94,7 +95,7 @@ pub struct RunningSignal {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, StartError> {
-    let SignalParts { settings, secret, node, bus, relay_port, extra } = parts;
+    let SignalParts { settings, secret, node, bus, relay, extra } = parts;
     let found = settings.validate();
     if !found.is_empty() {
         return Err(StartError::Settings(found));
@@ -112,7 +113,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     };
     metrics::describe();
     let usage = bus.subscribe(Topic::RelayUsage);
-    let signal = Arc::new(Signal::new(settings, &secret, node, bus, relay_port));
+    let signal = Arc::new(Signal::new(settings, &secret, node, bus, relay));
     let shared = web::Data::from(Arc::clone(&signal));
     let server = HttpServer::new(move || {
         let extra = Arc::clone(&extra);

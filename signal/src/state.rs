@@ -10,6 +10,7 @@ use causeway_protocol::token::{HostTokens, Invites, JoinTokens, TurnIssuer};
 use causeway_signal_core::SessionId;
 use tokio::sync::watch;
 
+use crate::doors::RelayDoors;
 use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::registry::Registry;
@@ -19,7 +20,7 @@ use crate::slots::Slots;
 /// Everything of one signaling server.
 pub(crate) struct Signal {
     pub(crate) node: NodeId,
-    pub(crate) relay_port: u16,
+    pub(crate) relay: RelayDoors,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) joins: JoinTokens,
     pub(crate) hosts: HostTokens,
@@ -42,11 +43,11 @@ impl Signal {
         secret: &Secret,
         node: NodeId,
         bus: Arc<dyn Bus>,
-        relay_port: u16,
+        relay: RelayDoors,
     ) -> Self {
         Self {
             node,
-            relay_port,
+            relay,
             bus,
             joins: JoinTokens::new(secret),
             hosts: HostTokens::new(secret),

@@ -238,7 +238,7 @@ async fn a_port_in_use_is_one_clear_sentence() {
         secret: server.secret.clone(),
         node: "other".parse().unwrap(),
         bus: std::sync::Arc::new(causeway_cluster::MemoryBus::new()),
-        relay_port: 3478,
+        relay: common::relay_doors(),
         extra: std::sync::Arc::new(|_| {}),
     };
     let error = causeway_signal::start(server.address, parts).err().unwrap();
@@ -258,7 +258,7 @@ async fn extra_routes_are_asked_before_the_web_demo() {
         secret: causeway_protocol::secret::Secret::from_bytes([1; 32]),
         node: "n".parse().unwrap(),
         bus: std::sync::Arc::new(causeway_cluster::MemoryBus::new()),
-        relay_port: 3478,
+        relay: common::relay_doors(),
         extra: std::sync::Arc::new(|config| {
             config.route("/livez", web::get().to(async || HttpResponse::Ok().body("ok")));
         }),

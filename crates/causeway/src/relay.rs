@@ -1,5 +1,6 @@
 //! `causeway turn`: the relay alone; and the relay as a part of `causeway serve`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use causeway_service::config::Problem;
 use causeway_service::health::Condition;
 use causeway_service::reload::Effective;
 use causeway_service::shutdown::StopSignals;
+use causeway_signal::{RelayDoors, RelayTransport};
 use causeway_turn::{ControlError, RelayKeys, RunningRelay};
 
 use crate::cli::TurnFlags;
@@ -98,9 +100,10 @@ impl RelayPart {
         self.relay.reconfigure(&settings.turn).await.map_err(settings::problems_of_turn)
     }
 
-    /// The port on all its addresses.
-    pub fn port(&self) -> u16 {
-        self.relay.addresses().first().map_or(0, std::net::SocketAddr::port)
+    /// What rooms tell their peers of it.
+    pub fn doors(&self) -> RelayDoors {
+        let port = self.relay.addresses().first().map_or(0, SocketAddr::port);
+        RelayDoors { port, tls_port: port, offered: vec![RelayTransport::Udp] }
     }
 
     /// Tells where clients find the relay.

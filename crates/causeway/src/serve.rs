@@ -11,7 +11,7 @@ use causeway_service::health::Condition;
 use causeway_service::ops::health_routes;
 use causeway_service::reload::Effective;
 use causeway_service::shutdown::StopSignals;
-use causeway_signal::{RunningSignal, SignalParts};
+use causeway_signal::{RelayDoors, RunningSignal, SignalParts};
 
 use crate::cli::ServeFlags;
 use crate::exit::Exit;
@@ -48,7 +48,7 @@ async fn serve(source: Source, effective: Effective<Settings>, secret: Secret) -
         StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
     let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
     let mut relay = RelayPart::start(settings, Some(secret.clone()), &process, Arc::clone(&bus))?;
-    let mut signal = start_signal(settings, secret, &process, bus, relay.port())?;
+    let mut signal = start_signal(settings, secret, &process, bus, relay.doors())?;
     let ops = process.serve_ops(settings.ops.listen)?;
 
     println!("Causeway");
@@ -83,7 +83,7 @@ fn start_signal(
     secret: Secret,
     process: &Process,
     bus: Arc<dyn Bus>,
-    relay_port: u16,
+    relay: RelayDoors,
 ) -> Result<RunningSignal, Exit> {
     process.health.set(PART, Condition::Starting);
     let health = process.health.clone();
@@ -92,7 +92,7 @@ fn start_signal(
         secret,
         node: process.node.clone(),
         bus,
-        relay_port,
+        relay,
         extra: Arc::new(move |routes| health_routes(routes, &health)),
     };
     let signal = causeway_signal::start(settings.http.listen, parts)

@@ -86,7 +86,13 @@ mod tests {
     async fn while_it_drains_nothing_new_begins() {
         let settings = SignalSettings { room_threads: 1, ..Default::default() };
         let (secret, bus) = (Secret::from_bytes([1; 32]), Arc::new(MemoryBus::new()));
-        let signal = Arc::new(Signal::new(settings, &secret, "n".parse().unwrap(), bus, 3478));
+        let signal = Arc::new(Signal::new(
+            settings,
+            &secret,
+            "n".parse().unwrap(),
+            bus,
+            crate::doors::RelayDoors::for_tests(),
+        ));
         let shared = web::Data::from(Arc::clone(&signal));
         let app = init_service(App::new().app_data(shared).configure(routes)).await;
         signal.begin_drain();

@@ -57,7 +57,7 @@ pub(crate) async fn open(
     let settings = signal.settings();
     let (outbox, writer) = outbox(&settings.limits, &settings.timing);
     let authority = client::public_authority(&request, settings.public_url.as_deref());
-    let ice_urls = IceUrls::new(&settings, authority, signal.relay_port);
+    let ice_urls = IceUrls::new(&settings, authority, &signal.relay);
     let token = token_of(&request);
     let linger = Duration::from_millis(settings.timing.linger_ms);
     let session = Session::create(|ctx| {

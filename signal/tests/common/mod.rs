@@ -15,7 +15,7 @@ use causeway_protocol::message::{ClientMessage, ServerMessage};
 use causeway_protocol::rest::{ApiError, CreateRoom, JoinRoom, Joined, RoomCreated};
 use causeway_protocol::secret::Secret;
 use causeway_protocol::{ErrorCode, PeerId, RoomId};
-use causeway_signal::{RunningSignal, SignalParts, SignalSettings, start};
+use causeway_signal::{RelayDoors, RelayTransport, RunningSignal, SignalParts, SignalSettings, start};
 use futures_util::{SinkExt, Stream, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,6 +30,11 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const RELAY_PORT: u16 = 3478;
+
+/// A relay that only UDP reaches.
+pub fn relay_doors() -> RelayDoors {
+    RelayDoors { port: RELAY_PORT, tls_port: RELAY_PORT, offered: vec![RelayTransport::Udp] }
+}
 
 pub struct TestServer {
     pub running: RunningSignal,
@@ -46,7 +51,7 @@ pub fn serve(settings: SignalSettings) -> TestServer {
         secret: secret.clone(),
         node: "testnode".parse().unwrap(),
         bus: Arc::<MemoryBus>::clone(&bus),
-        relay_port: RELAY_PORT,
+        relay: relay_doors(),
         extra: Arc::new(|_| {}),
     };
     let running = start("127.0.0.1:0".parse().unwrap(), parts).unwrap();
