@@ -118,6 +118,9 @@ impl ControlPlane {
                     self.ledger.on_usage(pair, key, Bytes::default());
                 }
             }
+            Event::AllocationMoved { allocation, client } => {
+                tracing::debug!(worker, allocation = allocation.0, client = %client.source, "allocation moved");
+            }
             Event::Usage { allocation, room, peer, usage } => {
                 let key = AllocationKey { worker, allocation: allocation.0 };
                 self.ledger.on_usage(Pair { room, peer }, key, bytes(usage));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use causeway_protocol::token::TurnVerifier;
 use causeway_turn_core::{
     ConfigError, Credentials, Limits, Listener, LiveConfig, LoopbackPeers, NonceKey, OwnRelays, Relay,
-    RelayConfig, RestSecret, StaticUser, TcpRelaying,
+    RelayConfig, RestSecret, StaticUser, TcpRelaying, WorkerNumber,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -62,6 +62,15 @@ pub(crate) fn live(settings: &TurnSettings, workers: usize) -> LiveConfig {
             ..Limits::default()
         },
     }
+}
+
+/// The settings of one worker's core, which differ in its number.
+pub(crate) fn config_of(index: usize, shared: &RelayConfig) -> RelayConfig {
+    let worker = u16::try_from(index)
+        .ok()
+        .and_then(WorkerNumber::new)
+        .expect("the settings and the start bound the number of workers by WorkerNumber::MAX");
+    RelayConfig { worker, ..shared.clone() }
 }
 
 /// The key of nonces, drawn anew at each start and shared by the workers.

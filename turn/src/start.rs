@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use causeway_cluster::{Bus, Topic};
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
-use causeway_turn_core::{ConfigError, OwnRelays};
+use causeway_turn_core::{ConfigError, OwnRelays, WorkerNumber};
 use mio::{Poll, Waker};
 use tokio::sync::mpsc;
 
@@ -138,7 +138,7 @@ pub fn start(
         return Err(StartError::Settings(problems));
     }
     let count = match settings.workers {
-        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get).min(WorkerNumber::MAX.into()),
         workers => workers,
     };
     let listeners = listeners::bind(settings, count)?;
@@ -204,9 +204,10 @@ impl Starting {
         let mut workers = Vec::with_capacity(count);
         for (index, ((poll, sockets, waker), handover)) in polls.into_iter().zip(handovers).enumerate() {
             let (orders, order_receiver) = mpsc::channel(ORDERS);
+            let config = core_setup::config_of(index, &config);
             let worker = Worker {
                 index,
-                relay: core_setup::relay(config.clone(), settings, keys, &nonce_key, Arc::clone(&own))?,
+                relay: core_setup::relay(config, settings, keys, &nonce_key, Arc::clone(&own))?,
                 poll,
                 sockets,
                 dtls: DtlsSessions::new(&settings.dtls, count, dtls_identity.clone())?,

@@ -12,6 +12,7 @@ use crate::auth::credentials::Grant;
 use crate::budget::BudgetNumber;
 use crate::channels::Channels;
 use crate::event::{AllocationId, Usage};
+use crate::mobility::Mobile;
 use crate::permissions::Permissions;
 use crate::tcp::{PeerConnection, RelayProtocol};
 
@@ -36,6 +37,8 @@ pub(crate) struct Allocation {
     pub(crate) connections: Vec<PeerConnection>,
     pub(crate) usage: Usage,
     pub(crate) budget: Option<BudgetNumber>,
+    /// It can move (RFC 8016).
+    pub(crate) mobile: Option<Mobile>,
     /// Whether the allocation is on the list of those whose usage is to be reported.
     pub(crate) changed: bool,
     /// The transaction that created it and what was answered, for when the answer is lost (RFC 8656 §7.2).
@@ -119,15 +122,31 @@ impl Allocation {
             connections: Vec::new(),
             usage: Usage::default(),
             budget: None,
+            mobile: None,
             changed: false,
             created_by,
             answer: Box::default(),
         }
     }
 
+    /// Whether nobody is there to send to: the client's session is over, and it has not come back yet.
+    pub(crate) fn is_away(&self) -> bool {
+        self.mobile.as_ref().is_some_and(Mobile::is_away)
+    }
+
+    /// Whether the client's earlier 5-tuple is still good.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.mobile.as_ref().is_some_and(Mobile::is_moving)
+    }
+
     pub(crate) fn credential(&self) -> KnownCredential<'_> {
         KnownCredential { username: &self.username, key: &self.key, grant: &self.grant }
     }
+}
+
+/// The last second of allocations whose credential expires then.
+pub(crate) fn last_second(credential_expires: UnixSeconds) -> UnixSeconds {
+    credential_expires.plus(EXPIRY_GRACE.as_secs())
 }
 
 /// How long an allocation lives from `now`, of what was granted: never beyond its credential and [`EXPIRY_GRACE`].

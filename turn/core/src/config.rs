@@ -9,7 +9,7 @@ use causeway_stun::attributes::{AddressFamily, Lifetime};
 use crate::address::ListenerId;
 use crate::discovery::BehaviorDiscovery;
 use crate::external::ExternalIps;
-use crate::tcp::Worker;
+use crate::tcp::WorkerNumber;
 
 /// The settings of a relay.
 #[derive(Clone, Debug)]
@@ -30,8 +30,10 @@ pub struct RelayConfig {
     pub limits: Limits,
     /// Whether clients get TCP allocations (RFC 6062). Default: they do.
     pub tcp_relaying: TcpRelaying,
+    /// Whether clients get mobility tickets (RFC 8016). Default: they do.
+    pub mobility: Mobility,
     /// Which of the process's relays this is. Default: the first.
-    pub worker: Worker,
+    pub worker: WorkerNumber,
     /// Whether peers on loopback addresses are allowed. Only for tests.
     pub loopback_peers: LoopbackPeers,
     /// Further addresses that are never peers: this host's other interfaces, Redis. Our own relayed addresses among
@@ -59,7 +61,8 @@ impl RelayConfig {
             nonce_lifetime: Duration::from_secs(600),
             limits: Limits::default(),
             tcp_relaying: TcpRelaying::Allowed,
-            worker: Worker::FIRST,
+            mobility: Mobility::Allowed,
+            worker: WorkerNumber::FIRST,
             loopback_peers: LoopbackPeers::Refused,
             denied_peers: Vec::new(),
             discovery: BehaviorDiscovery::Off,
@@ -195,6 +198,16 @@ pub enum TcpRelaying {
     Allowed,
     /// 442 answers who asks.
     Refused,
+}
+
+/// Whether clients get mobility tickets (RFC 8016).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mobility {
+    /// Whoever asks for one.
+    #[default]
+    Allowed,
+    /// 405 answers who asks.
+    Forbidden,
 }
 
 /// Whether peers on loopback addresses are allowed.

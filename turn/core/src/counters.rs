@@ -165,6 +165,8 @@ labels! {
         Forbidden = "403",
         /// Unknown Attribute
         UnknownAttribute = "420",
+        /// Mobility Forbidden
+        MobilityForbidden = "405",
         /// Allocation Mismatch
         AllocationMismatch = "437",
         /// Stale Nonce

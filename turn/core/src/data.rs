@@ -46,7 +46,11 @@ impl Relay {
             Bound::No => return Err(DropReason::NoChannel),
         };
         let (on, to) = towards_peer(allocation, &self.policy, peer, now.moment)?;
+        let is_moving = allocation.is_moving();
         self.account(number, Direction::ToPeer, data.len(), now)?;
+        if is_moving {
+            self.settle_move(number, from);
+        }
         // RFC 8656 §14: only a Send indication can ask for the DF bit.
         Ok(Verdict::ToPeer { on, to, payload: Payload::within(datagram, data), dont_fragment: false })
     }
@@ -64,7 +68,11 @@ impl Relay {
         }
         let SendIndication { peer, data, dont_fragment } = SendIndication::of(message)?;
         let (on, to) = towards_peer(allocation, &self.policy, peer, now.moment)?;
+        let is_moving = allocation.is_moving();
         self.account(number, Direction::ToPeer, data.len(), now)?;
+        if is_moving {
+            self.settle_move(number, from);
+        }
         // RFC 8656 §13: where addresses are translated to or from IPv6, DONT-FRAGMENT is ignored.
         let dont_fragment = dont_fragment && from.source.is_ipv4() && peer.socket().is_ipv4();
         let payload = Payload::within(message.as_bytes(), data);
@@ -85,6 +93,9 @@ impl Relay {
         let allocation = self.allocations.get(number).ok_or(DropReason::UnknownRelayPort)?;
         let from = self.policy.seen(from, RelayProtocol::Udp);
         towards_peer(allocation, &self.policy, from, now.moment)?;
+        if allocation.is_away() {
+            return Err(DropReason::ClientAway);
+        }
         let to = allocation.client;
         let length = u16::try_from(datagram.len()).map_err(|_too_long| DropReason::TooLong)?;
         let (header, padding) = match allocation.channels.number(from, now.moment) {

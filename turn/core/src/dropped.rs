@@ -69,6 +69,8 @@ drop_reasons! {
     NotALiveRelay = "not_a_live_relay",
     /// On a relay port that belongs to no allocation (any more, or yet).
     UnknownRelayPort = "unknown_relay_port",
+    /// From a peer of a client that moves (RFC 8016) and is not back yet.
+    ClientAway = "client_away",
     /// A Send indication on a TCP allocation (RFC 6062 §3), which has connections to send on.
     TcpAllocation = "tcp_allocation",
     /// A peer connects to a TCP allocation that has as many connections as it may.

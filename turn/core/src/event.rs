@@ -35,6 +35,13 @@ pub enum Event {
         /// Totals since the allocation was created.
         usage: Usage,
     },
+    /// A client took its allocation along to another 5-tuple, or showed its ticket where it was (RFC 8016).
+    AllocationMoved {
+        /// The allocation.
+        allocation: AllocationId,
+        /// Where the client is.
+        client: ClientAddr,
+    },
     /// An allocation is gone. Its last word: the usage is final.
     AllocationEnded {
         /// The allocation.

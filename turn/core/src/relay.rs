@@ -22,6 +22,7 @@ use crate::discovery::AlternateTable;
 use crate::dropped::DropReason;
 use crate::event::{EndReason, Event, Subject};
 use crate::external::ExternalIps;
+use crate::mobility::Tickets;
 use crate::own::OwnRelays;
 use crate::policy::Policy;
 use crate::ports::Ports;
@@ -44,6 +45,7 @@ pub struct Relay {
     pub(crate) policy: Policy,
     pub(crate) alternates: AlternateTable,
     pub(crate) nonces: Nonces,
+    pub(crate) tickets: Tickets,
     pub(crate) keyring: Keyring,
     pub(crate) revocations: Revocations,
     pub(crate) random: Box<dyn CryptoRng + Send>,
@@ -100,6 +102,7 @@ impl Relay {
             policy: Policy::new(&config, Arc::clone(&own)),
             alternates: AlternateTable::new(config.discovery, &config.listeners),
             nonces: Nonces::new(nonce_key, config.nonce_lifetime),
+            tickets: Tickets::new(nonce_key),
             keyring: Keyring::new(credentials, &config.realm, hasher.clone()),
             revocations: Revocations::new(hasher.clone()),
             indications: IndicationIds::new(prefix, random.next_u64()),
@@ -145,10 +148,11 @@ impl Relay {
         self.on_ticket(now, ticket, result);
     }
 
-    /// A client's connection or DTLS session is over, and with it its 5-tuple: the allocation ends, and so does an
-    /// Allocate request that waits for its port.
+    /// A client's connection or DTLS session is over, and with it its 5-tuple: the allocation ends unless its client
+    /// has a mobility ticket, and so does an Allocate request that waits for its port.
     pub fn on_session_closed(&mut self, client: ClientAddr) {
         match self.by_client.get(&client).copied() {
+            Some(Holder::Allocation(number)) if self.stays_without(number, client) => {}
             Some(Holder::Allocation(number)) => self.end(number, EndReason::Disconnected),
             Some(Holder::Pending(ticket)) => self.abandon(ticket),
             None => {}
@@ -310,7 +314,7 @@ impl Relay {
     pub(crate) fn end(&mut self, number: u32, reason: EndReason) {
         let Some(allocation) = self.allocations.remove(number) else { return };
         self.expiry.disarm(number);
-        self.by_client.remove(&allocation.client);
+        self.release_clients(number, &allocation);
         self.close_connections(allocation.connections);
         for address in allocation.relayed.iter() {
             self.unbind(address.port);

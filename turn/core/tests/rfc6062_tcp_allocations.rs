@@ -343,12 +343,12 @@ fn all_allocations_together_have_so_many_connections_and_no_more() {
 
 #[test]
 fn an_id_names_the_worker_that_has_the_connection() {
-    let worker = Worker::new(300).unwrap();
+    let worker = WorkerNumber::new(300).unwrap();
     let mut world = World::with(RelayConfig { worker, ..config() });
     let mut client = tcp_client();
     client.ask(&mut world, Method::Allocate, &[TCP]);
     let connection = connecting(&mut world, &mut client, PEER);
-    assert_eq!(Worker::of_connection(ConnectionId(connection.id)), worker);
+    assert_eq!(WorkerNumber::of_connection(ConnectionId(connection.id)), worker);
 }
 
 #[test]

@@ -40,6 +40,16 @@ impl NonceKey {
     }
 }
 
+impl NonceKey {
+    /// A key for another purpose, as good as a key of its own.
+    pub(crate) fn derive(&self, label: &[u8]) -> [u8; 32] {
+        let mut mac: Hmac<Sha256> =
+            Hmac::new_from_slice(&self.0).expect("HMAC takes keys of every length (RFC 2104 §2)");
+        mac.update(label);
+        mac.finalize().into_bytes().into()
+    }
+}
+
 impl fmt::Debug for NonceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NonceKey(…)")

@@ -14,6 +14,7 @@ use crate::action::Reply;
 use crate::auth::check::Authenticated;
 use crate::budget::{BudgetNumber, BudgetRefused};
 use crate::config::Listener;
+use crate::mobility::{self, Mobile};
 use crate::ports::{PortPair, PortWish};
 use crate::relay::{Holder, Relay};
 use crate::tcp::RelayProtocol;
@@ -62,6 +63,7 @@ impl Relay {
         let listener = self.config.listener(request.from.listener).ok_or(Refusal::InsufficientCapacity)?;
         let protocol = RelayProtocol::wished(&request.message, request.from.via, self.config.tcp_relaying)?;
         let wish = Wish::of(&request.message, listener)?;
+        let mobile = mobility::wished(&request.message, self.config.mobility)?;
         let lifetime = request.message.get::<Lifetime>().map_err(|_malformed| Refusal::BadRequest)?;
 
         // 10. Quotas: 486. Our own limits, and no new client on a node that is to be empty soon: 508.
@@ -86,7 +88,8 @@ impl Relay {
             }
         };
         let lifetime = self.config.granted_lifetime(lifetime);
-        self.begin(Pending::new(request, sender, protocol, lifetime, budget, legs), request.now);
+        let mobile = mobile.then(Mobile::default);
+        self.begin(Pending::new(request, sender, protocol, mobile, lifetime, budget, legs), request.now);
         Ok(Outcome::Later)
     }
 

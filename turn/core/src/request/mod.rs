@@ -173,6 +173,7 @@ impl Relay {
         if allocation.username != sender.username {
             return Err(Refusal::WrongCredentials);
         }
+        self.settle_move(number, request.from);
         Ok(number)
     }
 }

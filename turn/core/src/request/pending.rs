@@ -24,6 +24,7 @@ use crate::auth::check::Authenticated;
 use crate::budget::BudgetNumber;
 use crate::counters::AnswerCode;
 use crate::event::{AllocationId, Event};
+use crate::mobility::Mobile;
 use crate::ports::{PortPair, PortUse, PortWish};
 use crate::relay::{Holder, Relay};
 use crate::reply::Answer;
@@ -40,6 +41,7 @@ pub(crate) struct Pending {
     sender: Authenticated,
     answer: Answer,
     protocol: RelayProtocol,
+    mobile: Option<Mobile>,
     lifetime: Duration,
     budget: Option<BudgetNumber>,
     legs: [Option<Leg>; 2],
@@ -71,6 +73,7 @@ impl Pending {
         request: &Request<'_>,
         sender: &Authenticated,
         protocol: RelayProtocol,
+        mobile: Option<Mobile>,
         lifetime: Duration,
         budget: Option<BudgetNumber>,
         legs: [Option<Leg>; 2],
@@ -80,6 +83,7 @@ impl Pending {
             sender: sender.clone(),
             answer: request.answer,
             protocol,
+            mobile,
             lifetime,
             budget,
             legs,
@@ -179,7 +183,7 @@ impl Relay {
     /// Every leg is bound or given up: the allocation begins, or the request is refused.
     fn complete(&mut self, number: u64, now: Now) {
         let Some(pending) = self.pending.remove(&number) else { return };
-        let Pending { client, sender, answer, protocol, lifetime, budget, legs, abandoned } = pending;
+        let Pending { client, sender, answer, protocol, mobile, lifetime, budget, legs, abandoned } = pending;
         if !abandoned {
             self.by_client.remove(&client);
         }
@@ -229,6 +233,17 @@ impl Relay {
             token
         });
 
+        let id = AllocationId(self.next_allocation);
+        self.next_allocation = self.next_allocation.wrapping_add(1);
+        let subject = sender.grant.subject.clone();
+        let credential_expires = sender.grant.expires;
+        let bytes_per_second = sender.grant.bytes_per_second;
+        let mut allocation =
+            Allocation::new(id, client, sender.clone(), protocol, relayed, answer.transaction());
+        allocation.budget = budget;
+        allocation.mobile = mobile;
+        let number = self.allocations.insert(allocation);
+        let ticket = self.next_ticket(number);
         let reply = answer.success(sender.answer_seal(), |writer| {
             for leg in legs.iter().flatten() {
                 match leg.state {
@@ -246,18 +261,14 @@ impl Relay {
             if let Some(token) = &token {
                 writer.put(token)?;
             }
+            if let Some(ticket) = &ticket {
+                writer.put(&ticket.attribute())?;
+            }
             writer.put(&XorMappedAddress(client.source))
         });
-
-        let id = AllocationId(self.next_allocation);
-        self.next_allocation = self.next_allocation.wrapping_add(1);
-        let subject = sender.grant.subject.clone();
-        let credential_expires = sender.grant.expires;
-        let bytes_per_second = sender.grant.bytes_per_second;
-        let mut allocation = Allocation::new(id, client, sender, protocol, relayed, answer.transaction());
-        allocation.answer = reply.as_bytes().into();
-        allocation.budget = budget;
-        let number = self.allocations.insert(allocation);
+        if let Some(allocation) = self.allocations.get_mut(number) {
+            allocation.answer = reply.as_bytes().into();
+        }
         for address in relayed.iter() {
             self.ports.assign(address.port, PortUse::Allocated(number));
             self.ports.set_live(address.port, protocol);

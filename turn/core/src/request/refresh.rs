@@ -8,6 +8,7 @@ use super::{Outcome, Refusal, Request};
 use crate::allocation::capped_lifetime;
 use crate::auth::check::Authenticated;
 use crate::event::EndReason;
+use crate::mobility::Refreshed;
 use crate::relay::Relay;
 
 impl Relay {
@@ -17,7 +18,12 @@ impl Relay {
         sender: &Authenticated,
     ) -> Result<Outcome, Refusal> {
         // 1. RFC 8656 §5: the allocation of this 5-tuple and user.
-        let number = self.own_allocation(request, sender)?;
+        //    RFC 8016 §3.2.2: or the one that the ticket names.
+        let (number, with_ticket) = match self.refreshed(request, sender)? {
+            Refreshed::Here(number) => (number, false),
+            Refreshed::WithTicket(number) => (number, true),
+            Refreshed::Again(reply) => return Ok(Outcome::Answered(reply)),
+        };
         let allocation = self.allocations.get_mut(number).ok_or(Refusal::AllocationMismatch)?;
 
         // 2. A family that the allocation does not have: 443. Without one, all of its addresses are meant.
@@ -49,9 +55,16 @@ impl Relay {
         }
         self.reap(number, request.now.moment, EndReason::Released);
 
-        // 5. LIFETIME with what is left.
+        // 5. LIFETIME with what is left, and the next ticket for whoever showed one.
         let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
-        let reply = request.answer.success(sender.answer_seal(), |writer| writer.put(&Lifetime { seconds }));
+        let ticket = if with_ticket { self.next_ticket(number) } else { None };
+        let reply = request.answer.success(sender.answer_seal(), |writer| {
+            writer.put(&Lifetime { seconds })?;
+            ticket.as_ref().map_or(Ok(()), |ticket| writer.put(&ticket.attribute()))
+        });
+        if with_ticket {
+            self.note_move(number, request, &reply);
+        }
         Ok(Outcome::Answered(reply))
     }
 }

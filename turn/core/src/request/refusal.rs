@@ -11,6 +11,7 @@ pub(crate) enum Refusal {
     Unauthenticated,
     Forbidden,
     UnknownAttributes(UnknownAttributes),
+    MobilityForbidden,
     AllocationMismatch,
     StaleNonce,
     AddressFamilyNotSupported,
@@ -31,6 +32,7 @@ impl Refusal {
             Self::Unauthenticated => Code::Unauthenticated,
             Self::Forbidden => Code::Forbidden,
             Self::UnknownAttributes(_) => Code::UnknownAttribute,
+            Self::MobilityForbidden => Code::MobilityForbidden,
             Self::AllocationMismatch => Code::AllocationMismatch,
             Self::StaleNonce => Code::StaleNonce,
             Self::AddressFamilyNotSupported => Code::AddressFamilyNotSupported,
@@ -51,6 +53,7 @@ impl Refusal {
             Self::Unauthenticated => AnswerCode::Unauthenticated,
             Self::Forbidden => AnswerCode::Forbidden,
             Self::UnknownAttributes(_) => AnswerCode::UnknownAttribute,
+            Self::MobilityForbidden => AnswerCode::MobilityForbidden,
             Self::AllocationMismatch => AnswerCode::AllocationMismatch,
             Self::StaleNonce => AnswerCode::StaleNonce,
             Self::AddressFamilyNotSupported => AnswerCode::AddressFamilyNotSupported,
@@ -71,6 +74,7 @@ impl Refusal {
             Self::BadRequest
             | Self::Forbidden
             | Self::UnknownAttributes(_)
+            | Self::MobilityForbidden
             | Self::AllocationMismatch
             | Self::AddressFamilyNotSupported
             | Self::WrongCredentials

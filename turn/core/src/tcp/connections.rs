@@ -39,9 +39,9 @@ pub struct PeerConnection {
 /// ```
 /// Nobody profits from guessing an id: a ConnectionBind has to come from the allocation's own user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Worker(u16);
+pub struct WorkerNumber(u16);
 
-impl Worker {
+impl WorkerNumber {
     /// Workers that can be told apart.
     pub const MAX: u16 = 1 << Self::BITS;
     /// The only worker of a process, or its first.
@@ -50,7 +50,7 @@ impl Worker {
     const BITS: u32 = 9;
     const RANDOM_BITS: u32 = u32::BITS - Self::BITS;
 
-    /// The worker with this number; `None` from [`Worker::MAX`] on.
+    /// The worker with this number; `None` from [`WorkerNumber::MAX`] on.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
         if number < Self::MAX { Some(Self(number)) } else { None }
@@ -118,14 +118,14 @@ pub(crate) struct Connecting {
 /// The connections of one relay.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    worker: Worker,
+    worker: WorkerNumber,
     entries: Slab<Connection>,
     by_id: HashMap<u32, u32, FixedState>,
     timers: Wheel,
 }
 
 impl Connections {
-    pub(crate) fn new(worker: Worker, hasher: FixedState) -> Self {
+    pub(crate) fn new(worker: WorkerNumber, hasher: FixedState) -> Self {
         Self { worker, entries: Slab::new(), by_id: HashMap::with_hasher(hasher), timers: Wheel::new() }
     }
 
@@ -236,18 +236,18 @@ mod tests {
     fn every_worker_is_named_by_its_connections_ids() {
         let mut random = StdRng::seed_from_u64(1);
         for number in [0, 1, 255, 511] {
-            let worker = Worker::new(number).unwrap();
+            let worker = WorkerNumber::new(number).unwrap();
             for _ in 0..100 {
-                assert_eq!(Worker::of_connection(ConnectionId(worker.draw_id(&mut random))), worker);
+                assert_eq!(WorkerNumber::of_connection(ConnectionId(worker.draw_id(&mut random))), worker);
             }
         }
-        assert_eq!(Worker::new(512), None);
+        assert_eq!(WorkerNumber::new(512), None);
     }
 
     #[test]
     fn ids_are_spread_and_never_given_twice_at_a_time() {
         let mut random = StdRng::seed_from_u64(1);
-        let mut connections = Connections::new(Worker::FIRST, FixedState::default());
+        let mut connections = Connections::new(WorkerNumber::FIRST, FixedState::default());
         let now = Moment::default();
         let peer = PeerAddr::new("192.0.2.1:80".parse().unwrap());
         let ids: HashSet<u32> =
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn a_slot_that_is_used_again_is_another_connection() {
         let mut random = StdRng::seed_from_u64(1);
-        let mut connections = Connections::new(Worker::FIRST, FixedState::default());
+        let mut connections = Connections::new(WorkerNumber::FIRST, FixedState::default());
         let peer = PeerAddr::new("192.0.2.1:80".parse().unwrap());
         let mut insert = || connections.insert(1, peer, State::Bound, Moment::default(), &mut random);
         let first = insert();

@@ -41,6 +41,9 @@ impl Relay {
         let allocation = self.allocations.get_mut(number).ok_or(DropReason::UnknownRelayPort)?;
         let from = self.policy.seen(from, RelayProtocol::Tcp);
         towards_peer(allocation, &self.policy, from, now.moment)?;
+        if allocation.is_away() {
+            return Err(DropReason::ClientAway);
+        }
         let limits = self.config.limits;
         if allocation.connections.len() >= limits.connections
             || self.connections.len() >= limits.all_connections

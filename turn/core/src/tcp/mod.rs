@@ -11,7 +11,7 @@
 mod connections;
 mod events;
 
-pub use connections::{ConnectError, PeerConnection, Worker};
+pub use connections::{ConnectError, PeerConnection, WorkerNumber};
 pub(crate) use connections::{Connecting, Connections, State};
 
 use causeway_stun::attributes::RequestedTransport;

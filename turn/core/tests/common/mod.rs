@@ -204,7 +204,7 @@ impl World {
             .iter()
             .filter_map(|event| match event {
                 Event::AllocationEnded { reason, .. } => Some(*reason),
-                Event::AllocationCreated { .. } | Event::Usage { .. } => None,
+                Event::AllocationCreated { .. } | Event::AllocationMoved { .. } | Event::Usage { .. } => None,
             })
             .collect()
     }
