@@ -103,7 +103,14 @@ impl ControlPlane {
 
     fn on_report(&mut self, now: Moment, Report { worker, event }: Report) {
         match event {
-            Event::AllocationCreated { allocation, client, subject, expires, bytes_per_second } => {
+            Event::AllocationCreated {
+                allocation,
+                client,
+                relayed: _,
+                subject,
+                expires,
+                bytes_per_second,
+            } => {
                 tracing::debug!(
                     worker,
                     allocation = allocation.0,
@@ -121,6 +128,7 @@ impl ControlPlane {
             Event::AllocationMoved { allocation, client } => {
                 tracing::debug!(worker, allocation = allocation.0, client = %client.source, "allocation moved");
             }
+            Event::AddressReleased { .. } | Event::PeerDenied { .. } => {}
             Event::Usage { allocation, room, peer, usage } => {
                 let key = AllocationKey { worker, allocation: allocation.0 };
                 self.ledger.on_usage(Pair { room, peer }, key, bytes(usage));

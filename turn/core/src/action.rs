@@ -9,6 +9,7 @@ use crate::config::Limits;
 use crate::event::Event;
 use crate::external::ExternalIps;
 use crate::reconfigure::LiveConfig;
+use crate::rooms::RoomPeers;
 use crate::tcp::PeerConnection;
 
 /// Something for the shell to do. Carry them out in the order they come: a port may be unbound and bound again.
@@ -101,6 +102,8 @@ pub enum BindError {
 pub enum Control {
     /// End what matches and refuse it from here on.
     Revoke(RelayOrder),
+    /// These belong to a room.
+    RoomPeers(RoomPeers),
     /// Accept no new allocation; those alive go on.
     Drain,
     /// Replace the limits; allocations alive stay, even beyond them.

@@ -14,6 +14,8 @@ use crate::channels::Channels;
 use crate::event::{AllocationId, Usage};
 use crate::mobility::Mobile;
 use crate::permissions::Permissions;
+use crate::policy::Scope;
+use crate::rooms::Rooms;
 use crate::tcp::{PeerConnection, RelayProtocol};
 
 /// How long an allocation may outlive its credential: what a Refresh sent just before the end still brings, and
@@ -35,6 +37,8 @@ pub(crate) struct Allocation {
     pub(crate) channels: Channels,
     /// To peers, of whatever state; a TCP allocation's only.
     pub(crate) connections: Vec<PeerConnection>,
+    /// The room's number, if the credential is for the room's peers only.
+    pub(crate) room: Option<u32>,
     pub(crate) usage: Usage,
     pub(crate) budget: Option<BudgetNumber>,
     /// It can move (RFC 8016).
@@ -120,6 +124,7 @@ impl Allocation {
             permissions: Permissions::default(),
             channels: Channels::default(),
             connections: Vec::new(),
+            room: None,
             usage: Usage::default(),
             budget: None,
             mobile: None,
@@ -137,6 +142,14 @@ impl Allocation {
     /// Whether the client's earlier 5-tuple is still good.
     pub(crate) fn is_moving(&self) -> bool {
         self.mobile.as_ref().is_some_and(Mobile::is_moving)
+    }
+
+    /// Whom the allocation may exchange data with.
+    pub(crate) fn scope<'a>(&self, rooms: &'a Rooms) -> Scope<'a> {
+        match self.room {
+            Some(number) => Scope::Room(rooms.get(number)),
+            None => Scope::Public,
+        }
     }
 
     pub(crate) fn credential(&self) -> KnownCredential<'_> {

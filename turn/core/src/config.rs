@@ -9,6 +9,7 @@ use causeway_stun::attributes::{AddressFamily, Lifetime};
 use crate::address::ListenerId;
 use crate::discovery::BehaviorDiscovery;
 use crate::external::ExternalIps;
+use crate::peer_rules::PeerRules;
 use crate::tcp::WorkerNumber;
 
 /// The settings of a relay.
@@ -43,6 +44,8 @@ pub struct RelayConfig {
     pub discovery: BehaviorDiscovery,
     /// The addresses by which others know ours. Default: none, ours are what they are.
     pub external: ExternalIps,
+    /// The operator's own rules. Default: none.
+    pub peer_rules: PeerRules,
 }
 
 impl RelayConfig {
@@ -67,6 +70,7 @@ impl RelayConfig {
             denied_peers: Vec::new(),
             discovery: BehaviorDiscovery::Off,
             external: ExternalIps::none(),
+            peer_rules: PeerRules::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use causeway_stun::Method;
 
 use crate::dropped::DropReason;
 use crate::event::Usage;
+use crate::forbidden::Forbidden;
 
 /// Totals since the relay started; `allocations` is the number alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Counters {
     pub requests: [u64; RequestMethod::ALL.len()],
     /// Requests answered, by [`AnswerCode::index`].
     pub answers: [u64; AnswerCode::ALL.len()],
+    /// Peers that clients were denied, by [`Forbidden::index`].
+    pub denied: [u64; Forbidden::ALL.len()],
     /// Allocations alive.
     pub allocations: u64,
     /// Connections between TCP allocations and peers, of whatever state.
@@ -29,6 +32,7 @@ impl Default for Counters {
             dropped: [0; DropReason::ALL.len()],
             requests: [0; RequestMethod::ALL.len()],
             answers: [0; AnswerCode::ALL.len()],
+            denied: [0; Forbidden::ALL.len()],
             allocations: 0,
             connections: 0,
         }
@@ -52,6 +56,16 @@ impl Counters {
     #[must_use]
     pub fn answers(&self, code: AnswerCode) -> u64 {
         self.answers.get(code.index()).copied().unwrap_or(0)
+    }
+
+    /// How often a client was denied a peer for this reason.
+    #[must_use]
+    pub fn denied(&self, reason: Forbidden) -> u64 {
+        self.denied.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn count_denied(&mut self, reason: Forbidden) {
+        increment(self.denied.get_mut(reason.index()));
     }
 
     pub(crate) fn count_drop(&mut self, reason: DropReason) {

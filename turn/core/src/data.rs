@@ -13,10 +13,12 @@ use crate::allocation::Allocation;
 use crate::channels::Bound;
 use crate::dropped::DropReason;
 use crate::event::{EndReason, Subject};
+use crate::forbidden::Forbidden;
 use crate::permissions::Permitted;
-use crate::policy::{Forbidden, Policy};
+use crate::policy::Policy;
 use crate::ports::PortUse;
 use crate::relay::{Holder, Relay};
+use crate::rooms::Rooms;
 use crate::tcp::RelayProtocol;
 use crate::verdict::{Header, Payload, Verdict};
 
@@ -45,8 +47,11 @@ impl Relay {
             Bound::Expired => return Err(DropReason::ChannelExpired),
             Bound::No => return Err(DropReason::NoChannel),
         };
-        let (on, to) = towards_peer(allocation, &self.policy, peer, now.moment)?;
         let is_moving = allocation.is_moving();
+        let (on, to) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
+            Ok(way) => way,
+            Err(reason) => return Err(self.deny_data(number, peer, reason, now)),
+        };
         self.account(number, Direction::ToPeer, data.len(), now)?;
         if is_moving {
             self.settle_move(number, from);
@@ -67,8 +72,11 @@ impl Relay {
             return Err(DropReason::TcpAllocation);
         }
         let SendIndication { peer, data, dont_fragment } = SendIndication::of(message)?;
-        let (on, to) = towards_peer(allocation, &self.policy, peer, now.moment)?;
         let is_moving = allocation.is_moving();
+        let (on, to) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
+            Ok(way) => way,
+            Err(reason) => return Err(self.deny_data(number, peer, reason, now)),
+        };
         self.account(number, Direction::ToPeer, data.len(), now)?;
         if is_moving {
             self.settle_move(number, from);
@@ -92,7 +100,7 @@ impl Relay {
         };
         let allocation = self.allocations.get(number).ok_or(DropReason::UnknownRelayPort)?;
         let from = self.policy.seen(from, RelayProtocol::Udp);
-        towards_peer(allocation, &self.policy, from, now.moment)?;
+        towards_peer(allocation, &self.policy, &self.rooms, from, now.moment)?;
         if allocation.is_away() {
             return Err(DropReason::ClientAway);
         }
@@ -163,6 +171,7 @@ impl Relay {
 pub(crate) fn towards_peer(
     allocation: &Allocation,
     policy: &Policy,
+    rooms: &Rooms,
     peer: PeerAddr,
     now: Moment,
 ) -> Result<(RelayPort, PeerAddr), DropReason> {
@@ -176,17 +185,19 @@ pub(crate) fn towards_peer(
         Permitted::Expired => return Err(DropReason::PermissionExpired),
         Permitted::No => return Err(DropReason::NoPermission),
     };
+    let scope = allocation.scope(rooms);
     let passage = match allocation.protocol {
-        RelayProtocol::Udp => policy.passage(reach, peer),
-        RelayProtocol::Tcp => policy.stream_passage(reach, peer),
+        RelayProtocol::Udp => policy.passage(reach, peer, scope),
+        RelayProtocol::Tcp => policy.stream_passage(reach, peer, scope),
     };
     match passage {
         Ok(reached_at) => Ok((relayed.port, reached_at)),
         Err(Forbidden::NotALiveRelay) => Err(DropReason::NotALiveRelay),
+        Err(Forbidden::OutsideRoom) => Err(DropReason::OutsideRoom),
         Err(
             Forbidden::SpecialPurpose
             | Forbidden::OwnHost
-            | Forbidden::OutsideRoom
+            | Forbidden::DeniedNetwork
             | Forbidden::PortZero
             | Forbidden::OwnListener,
         ) => Err(DropReason::ForbiddenPeer),

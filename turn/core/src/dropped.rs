@@ -67,6 +67,10 @@ drop_reasons! {
     ForbiddenPeer = "forbidden_peer",
     /// The destination is on one of our addresses and no live relayed address.
     NotALiveRelay = "not_a_live_relay",
+    /// The credential is for its room only, and this is no relayed address of the room.
+    OutsideRoom = "outside_room",
+    /// A request for peers that are not known to belong to the room, while too many others wait for an answer.
+    TooManyAsks = "too_many_asks",
     /// On a relay port that belongs to no allocation (any more, or yet).
     UnknownRelayPort = "unknown_relay_port",
     /// From a peer of a client that moves (RFC 8016) and is not back yet.

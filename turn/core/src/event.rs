@@ -1,8 +1,11 @@
 //! What a relay reports: allocations that come and go, and who used how much.
 
+use std::net::SocketAddr;
+
 use causeway_protocol::{PeerId, RoomId, UnixSeconds};
 
-use crate::address::ClientAddr;
+use crate::address::{ClientAddr, PeerAddr};
+use crate::forbidden::Forbidden;
 
 /// An allocation of one relay: unique for the life of the relay, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +20,8 @@ pub enum Event {
         allocation: AllocationId,
         /// The client.
         client: ClientAddr,
+        /// Its relayed addresses, as others know them; two at most.
+        relayed: [Option<SocketAddr>; 2],
         /// Under which credential.
         subject: Subject,
         /// Until when the credential is good; `None`: for good.
@@ -41,6 +46,28 @@ pub enum Event {
         allocation: AllocationId,
         /// Where the client is.
         client: ClientAddr,
+    },
+    /// An allocation gave one of two relayed addresses back.
+    AddressReleased {
+        /// The allocation.
+        allocation: AllocationId,
+        /// Under which credential.
+        subject: Subject,
+        /// The address, as others knew it.
+        address: SocketAddr,
+    },
+    /// A client was denied a peer. Told once for each credential, IP and reason, and not in floods.
+    PeerDenied {
+        /// The client's allocation.
+        allocation: AllocationId,
+        /// Under which credential.
+        subject: Subject,
+        /// Whom the client wanted to reach. A permission names an IP, so then the port says nothing.
+        peer: PeerAddr,
+        /// Why it may not.
+        reason: Forbidden,
+        /// How many others were denied and not told since the last time.
+        untold: u64,
     },
     /// An allocation is gone. Its last word: the usage is final.
     AllocationEnded {

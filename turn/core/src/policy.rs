@@ -7,13 +7,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use causeway_protocol::token::PeerPolicy;
-
 use crate::address::PeerAddr;
 use crate::config::{LoopbackPeers, RelayConfig};
 use crate::external::{ExternalIps, ExternalPlace, Translation};
+use crate::forbidden::Forbidden;
 use crate::own::{OwnIp, OwnRelays};
-use crate::special_purpose::{embedded_v4, is_special};
+use crate::peer_rules::PeerRules;
+use crate::rooms::Room;
+use crate::special_purpose::{embedded_v4, is_nobodys, is_special};
 use crate::tcp::RelayProtocol;
 
 /// What a permission for an IP is good for.
@@ -25,25 +26,39 @@ pub(crate) enum Reach {
     LiveRelays(OwnIp),
     /// The same, known by an external address.
     ExternalRelays(ExternalPlace),
+    /// Only relayed addresses of the room, on a host that is none of ours.
+    RoomRelays,
     /// A loopback address in a test: every port except our own listeners.
     Loopback,
 }
 
-/// Why an IP is no peer; all of them are answered 403.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Forbidden {
-    /// Not the public Internet.
-    SpecialPurpose,
-    /// One of our own addresses, open or in disguise.
-    OwnHost,
-    /// The credential is for its room only, and the address is not known to belong to it.
-    OutsideRoom,
-    /// Port 0 is no transport address.
-    PortZero,
-    /// Our own listener.
-    OwnListener,
-    /// Ours, and no live relayed address.
-    NotALiveRelay,
+impl Reach {
+    /// Whether it ends at relayed addresses. Then a credential for a room reaches those of the room.
+    const fn is_of_relays(self) -> bool {
+        match self {
+            Self::LiveRelays(_) | Self::ExternalRelays(_) | Self::RoomRelays => true,
+            Self::Everything | Self::Loopback => false,
+        }
+    }
+}
+
+/// Whom a credential is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scope<'a> {
+    /// Everybody, except special-purpose networks and our own hosts.
+    Public,
+    /// The peers of a room. `None`, which no allocation has, is a room without peers.
+    Room(Option<&'a Room>),
+}
+
+impl Scope<'_> {
+    /// Whether data may pass to and from this relayed address.
+    fn has_relayed(self, peer: PeerAddr) -> bool {
+        match self {
+            Self::Public => true,
+            Self::Room(room) => room.is_some_and(|room| room.has_relayed(peer)),
+        }
+    }
 }
 
 /// The rules of one relay.
@@ -53,6 +68,7 @@ pub(crate) struct Policy {
     translation: Translation,
     listeners: Box<[SocketAddr]>,
     denied: Box<[IpAddr]>,
+    rules: PeerRules,
     loopback: LoopbackPeers,
 }
 
@@ -62,7 +78,8 @@ impl Policy {
         let denied =
             listeners.iter().map(SocketAddr::ip).chain(config.denied_peers.iter().copied()).collect();
         let translation = Translation::new(config.external.clone(), &own);
-        Self { own, translation, listeners, denied, loopback: config.loopback_peers }
+        let rules = config.peer_rules.clone();
+        Self { own, translation, listeners, denied, rules, loopback: config.loopback_peers }
     }
 
     /// The addresses by which others know ours.
@@ -86,12 +103,35 @@ impl Policy {
         self.translation.seen(from, protocol, &self.own)
     }
 
-    /// Whether a credential with this claim gets a permission for this IP.
-    pub(crate) fn permission(&self, ip: IpAddr, claim: PeerPolicy) -> Result<Reach, Forbidden> {
-        match claim {
-            // Which other addresses belong to a room is told by signaling; what is known here are our own relays.
-            PeerPolicy::Room => self.own_relays(ip).ok_or(Forbidden::OutsideRoom),
-            PeerPolicy::Public => self.public(ip),
+    /// Whether a credential of this scope gets a permission for this IP. [`Forbidden::OutsideRoom`] may be over in a
+    /// moment; every other refusal stands.
+    pub(crate) fn permission(&self, ip: IpAddr, scope: Scope<'_>) -> Result<Reach, Forbidden> {
+        match scope {
+            Scope::Public => self.public(ip),
+            Scope::Room(room) => self.in_room(ip, room),
+        }
+    }
+
+    fn in_room(&self, ip: IpAddr, room: Option<&Room>) -> Result<Reach, Forbidden> {
+        if room.is_some_and(|room| room.relays_on(ip)) {
+            return Ok(self.own_relays(ip).unwrap_or(Reach::RoomRelays));
+        }
+        let judged = self.public(ip);
+        // The operator's exceptions hold in every room.
+        if self.rules.allows(ip) && judged == Ok(Reach::Everything) {
+            return judged;
+        }
+        if room.is_some_and(|room| room.has_observed(ip)) {
+            return match judged {
+                Err(Forbidden::SpecialPurpose) if self.rules.allows_observed(ip) => Ok(Reach::Everything),
+                judged => judged,
+            };
+        }
+        match judged {
+            // A private address may still be a relayed one of another node.
+            Err(Forbidden::SpecialPurpose) if !is_nobodys(ip) => Err(Forbidden::OutsideRoom),
+            Err(forbidden) => Err(forbidden),
+            Ok(_) => Err(Forbidden::OutsideRoom),
         }
     }
 
@@ -122,11 +162,14 @@ impl Policy {
         let is_ours = |ip| self.own.find(ip).is_some() || self.translation.find(ip).is_some();
         if forms.clone().chain([ip]).any(|form| self.denied.contains(&form))
             || self.translation.hides(ip)
-            || forms.any(is_ours)
+            || forms.clone().any(is_ours)
         {
             return Err(Forbidden::OwnHost);
         }
-        if is_special(ip) {
+        if self.rules.denies(ip) || forms.any(|form| self.rules.denies(form)) {
+            return Err(Forbidden::DeniedNetwork);
+        }
+        if is_special(ip) && !self.rules.allows(ip) {
             return Err(Forbidden::SpecialPurpose);
         }
         Ok(Reach::Everything)
@@ -134,14 +177,24 @@ impl Policy {
 
     /// Whether a datagram may pass to or from this address, for whose IP there is a permission; and where a socket of
     /// ours reaches it.
-    pub(crate) fn passage(&self, reach: Reach, peer: PeerAddr) -> Result<PeerAddr, Forbidden> {
-        self.passage_of(RelayProtocol::Udp, reach, peer)
+    pub(crate) fn passage(
+        &self,
+        reach: Reach,
+        peer: PeerAddr,
+        scope: Scope<'_>,
+    ) -> Result<PeerAddr, Forbidden> {
+        self.passage_of(RelayProtocol::Udp, reach, peer, scope)
     }
 
     /// Whether a TCP connection may be had to or from this address, and where. On our own hosts only the live relayed
     /// addresses of TCP allocations are peers: what listens on the same port of the other protocol is somebody else's.
-    pub(crate) fn stream_passage(&self, reach: Reach, peer: PeerAddr) -> Result<PeerAddr, Forbidden> {
-        self.passage_of(RelayProtocol::Tcp, reach, peer)
+    pub(crate) fn stream_passage(
+        &self,
+        reach: Reach,
+        peer: PeerAddr,
+        scope: Scope<'_>,
+    ) -> Result<PeerAddr, Forbidden> {
+        self.passage_of(RelayProtocol::Tcp, reach, peer, scope)
     }
 
     fn passage_of(
@@ -149,12 +202,17 @@ impl Policy {
         protocol: RelayProtocol,
         reach: Reach,
         peer: PeerAddr,
+        scope: Scope<'_>,
     ) -> Result<PeerAddr, Forbidden> {
         let address = peer.socket();
         if address.port() == 0 {
             return Err(Forbidden::PortZero);
         }
+        if reach.is_of_relays() && !scope.has_relayed(peer) {
+            return Err(Forbidden::OutsideRoom);
+        }
         match reach {
+            Reach::RoomRelays => Ok(peer),
             Reach::Everything => Ok(peer),
             Reach::LiveRelays(own) if self.own.is_live_at(own, address.port(), protocol) => Ok(peer),
             Reach::LiveRelays(_) => Err(Forbidden::NotALiveRelay),
@@ -168,8 +226,8 @@ impl Policy {
     }
 
     /// Whether a channel may be bound to this address: a relayed address need not be alive yet.
-    pub(crate) fn channel(&self, peer: PeerAddr, claim: PeerPolicy) -> Result<Reach, Forbidden> {
-        let reach = self.permission(peer.socket().ip(), claim)?;
+    pub(crate) fn channel(&self, peer: PeerAddr, scope: Scope<'_>) -> Result<Reach, Forbidden> {
+        let reach = self.permission(peer.socket().ip(), scope)?;
         if peer.socket().port() == 0 {
             return Err(Forbidden::PortZero);
         }
@@ -185,6 +243,7 @@ mod tests {
     use super::*;
     use crate::config::Listener;
     use crate::external::ExternalIp;
+    use crate::peer_rules::PrivateRoomPeers;
 
     #[test]
     fn the_public_policy_judges_every_address_of_the_regression_list() {
@@ -224,22 +283,92 @@ mod tests {
             ("::ffff:51.0.0.1", Err(Forbidden::OwnHost)),
             ("64:ff9b::51.0.0.7", Err(Forbidden::OwnHost)),
         ] {
-            assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Public), verdict, "{ip}");
+            assert_eq!(policy.permission(ip.parse().unwrap(), Scope::Public), verdict, "{ip}");
         }
     }
 
     #[test]
-    fn a_room_credential_reaches_our_relayed_addresses_only() {
-        for loopback in [LoopbackPeers::Refused, LoopbackPeers::AllowedForTests] {
-            let policy = policy(loopback);
-            for (ip, verdict) in [
-                ("51.0.0.1", Ok(Reach::LiveRelays(own_ip()))),
-                ("8.8.8.8", Err(Forbidden::OutsideRoom)),
-                ("127.0.0.1", Err(Forbidden::OutsideRoom)),
-            ] {
-                assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Room), verdict, "{ip}");
-            }
+    fn a_room_credential_reaches_what_provably_belongs_to_the_room() {
+        let policy = policy(LoopbackPeers::Refused);
+        let relayed = ["51.0.0.1:50000", "60.0.0.1:50000", "10.9.9.9:50000"];
+        let room = room(&relayed, &["8.8.8.8", "192.168.1.7", "51.0.0.2", "51.0.0.7"]);
+        for (ip, verdict) in [
+            ("51.0.0.1", Ok(Reach::LiveRelays(own_ip()))),
+            ("60.0.0.1", Ok(Reach::RoomRelays)),
+            ("10.9.9.9", Ok(Reach::RoomRelays)),
+            ("8.8.8.8", Ok(Reach::Everything)),
+            // Observed, and yet not opened: somebody's network, and our own hosts.
+            ("192.168.1.7", Err(Forbidden::SpecialPurpose)),
+            ("51.0.0.2", Err(Forbidden::OwnHost)),
+            // May turn out to be the room's.
+            ("9.9.9.9", Err(Forbidden::OutsideRoom)),
+            ("10.0.0.5", Err(Forbidden::OutsideRoom)),
+            // Cannot.
+            ("127.0.0.1", Err(Forbidden::SpecialPurpose)),
+            ("169.254.169.254", Err(Forbidden::SpecialPurpose)),
+            ("64:ff9b::7f00:1", Err(Forbidden::SpecialPurpose)),
+            ("51.0.0.9", Err(Forbidden::OwnHost)),
+        ] {
+            let judged = policy.permission(ip.parse().unwrap(), Scope::Room(Some(&room)));
+            assert_eq!(judged, verdict, "{ip}");
         }
+        assert!(policy.permission("8.8.8.8".parse().unwrap(), Scope::Room(None)).is_err());
+    }
+
+    #[test]
+    fn a_room_credential_passes_to_relayed_addresses_of_the_room_by_ip_and_port() {
+        let policy = policy(LoopbackPeers::Refused);
+        let room = room(&["51.0.0.1:50000", "60.0.0.1:50000"], &[]);
+        let scope = Scope::Room(Some(&room));
+        let at = |address: &str| PeerAddr::new(address.parse().unwrap());
+        for address in ["51.0.0.1:50000", "51.0.0.1:50001"] {
+            assert!(policy.own.claim(at(address).socket()));
+            policy.own.set_live(at(address).socket(), RelayProtocol::Udp);
+        }
+        let own = Reach::LiveRelays(own_ip());
+        assert_eq!(policy.passage(own, at("51.0.0.1:50000"), scope), Ok(at("51.0.0.1:50000")));
+        assert_eq!(policy.passage(own, at("51.0.0.1:50001"), scope), Err(Forbidden::OutsideRoom));
+        assert_eq!(policy.passage(own, at("51.0.0.1:50001"), Scope::Public), Ok(at("51.0.0.1:50001")));
+        assert_eq!(policy.passage(Reach::RoomRelays, at("60.0.0.1:50000"), scope), Ok(at("60.0.0.1:50000")));
+        let other = policy.passage(Reach::RoomRelays, at("60.0.0.1:50001"), scope);
+        assert_eq!(other, Err(Forbidden::OutsideRoom));
+        policy.own.release(at("51.0.0.1:50000").socket());
+        assert_eq!(policy.passage(own, at("51.0.0.1:50000"), scope), Err(Forbidden::NotALiveRelay));
+    }
+
+    #[test]
+    fn the_operators_word_counts_except_about_our_own_hosts() {
+        let network = |text: &str| text.parse().unwrap();
+        let mut config = config(LoopbackPeers::Refused);
+        config.peer_rules = PeerRules {
+            denied: vec![network("9.9.0.0/16"), network("10.0.0.9/32")],
+            allowed: ["10.0.0.0/24", "51.0.0.0/24", "9.9.9.9/32"].map(network).to_vec(),
+            private_room_peers: PrivateRoomPeers::Allowed,
+        };
+        let own = OwnRelays::new(["51.0.0.1", "51.0.0.7"].map(|ip| ip.parse().unwrap()));
+        let policy = Policy::new(&config, Arc::new(own));
+        let room = room(&[], &["192.168.1.7", "fd00::7", "127.0.0.7", "169.254.1.7"]);
+        for (ip, public, in_room) in [
+            ("10.0.0.8", Ok(Reach::Everything), Ok(Reach::Everything)),
+            ("::ffff:10.0.0.8", Err(Forbidden::SpecialPurpose), Err(Forbidden::OutsideRoom)),
+            ("10.0.0.9", Err(Forbidden::DeniedNetwork), Err(Forbidden::DeniedNetwork)),
+            ("9.9.9.9", Err(Forbidden::DeniedNetwork), Err(Forbidden::DeniedNetwork)),
+            ("64:ff9b::9.9.1.1", Err(Forbidden::DeniedNetwork), Err(Forbidden::DeniedNetwork)),
+            ("51.0.0.2", Err(Forbidden::OwnHost), Err(Forbidden::OwnHost)),
+            ("51.0.0.9", Err(Forbidden::OwnHost), Err(Forbidden::OwnHost)),
+            ("192.168.1.7", Err(Forbidden::SpecialPurpose), Ok(Reach::Everything)),
+            ("fd00::7", Err(Forbidden::SpecialPurpose), Ok(Reach::Everything)),
+            // Private is not local.
+            ("127.0.0.7", Err(Forbidden::SpecialPurpose), Err(Forbidden::SpecialPurpose)),
+            ("169.254.1.7", Err(Forbidden::SpecialPurpose), Err(Forbidden::SpecialPurpose)),
+        ] {
+            let ip = ip.parse().unwrap();
+            assert_eq!(policy.permission(ip, Scope::Public), public, "{ip}");
+            assert_eq!(policy.permission(ip, Scope::Room(Some(&room))), in_room, "{ip}");
+        }
+        // Our relayed addresses stay what they are.
+        let judged = policy.permission("51.0.0.1".parse().unwrap(), Scope::Public);
+        assert_eq!(judged, Ok(Reach::LiveRelays(own_ip())));
     }
 
     #[test]
@@ -253,11 +382,11 @@ mod tests {
             ("0.0.0.0", Err(Forbidden::SpecialPurpose)),
             ("10.0.0.1", Err(Forbidden::SpecialPurpose)),
         ] {
-            assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Public), verdict, "{ip}");
+            assert_eq!(policy.permission(ip.parse().unwrap(), Scope::Public), verdict, "{ip}");
         }
         let listener = PeerAddr::new("127.0.0.1:3478".parse().unwrap());
-        assert_eq!(policy.passage(Reach::Loopback, listener), Err(Forbidden::OwnListener));
-        assert_eq!(policy.channel(listener, PeerPolicy::Public), Err(Forbidden::OwnListener));
+        assert_eq!(policy.passage(Reach::Loopback, listener, Scope::Public), Err(Forbidden::OwnListener));
+        assert_eq!(policy.channel(listener, Scope::Public), Err(Forbidden::OwnListener));
     }
 
     #[test]
@@ -266,14 +395,14 @@ mod tests {
         let policy = Policy::new(&config(LoopbackPeers::Refused), Arc::clone(&own));
         let relayed = PeerAddr::new("51.0.0.1:50000".parse().unwrap());
         let reach = Reach::LiveRelays(own_ip());
-        assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+        assert_eq!(policy.passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
         assert!(own.claim(relayed.socket()));
-        assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+        assert_eq!(policy.passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
         own.set_live(relayed.socket(), RelayProtocol::Udp);
-        assert_eq!(policy.passage(reach, relayed), Ok(relayed));
-        assert_eq!(policy.stream_passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+        assert_eq!(policy.passage(reach, relayed, Scope::Public), Ok(relayed));
+        assert_eq!(policy.stream_passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
         own.release(relayed.socket());
-        assert_eq!(policy.passage(reach, relayed), Err(Forbidden::NotALiveRelay));
+        assert_eq!(policy.passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
     }
 
     #[test]
@@ -299,13 +428,21 @@ mod tests {
                 ("51.0.0.1", Err(Forbidden::OwnHost)),
                 ("51.0.0.7", Err(Forbidden::OwnHost)),
             ] {
-                assert_eq!(policy.permission(ip.parse().unwrap(), PeerPolicy::Public), verdict, "{ip}");
+                assert_eq!(policy.permission(ip.parse().unwrap(), Scope::Public), verdict, "{ip}");
             }
-            let room = policy.permission("52.0.0.1".parse().unwrap(), PeerPolicy::Room);
+            let kitchen = room(&["52.0.0.1:50000"], &[]);
+            let scope = Scope::Room(Some(&kitchen));
+            let room = policy.permission("52.0.0.1".parse().unwrap(), scope);
             assert_eq!(room, Ok(Reach::ExternalRelays(place("52.0.0.1"))));
+            let elsewhere = PeerAddr::new("52.0.0.1:50001".parse().unwrap());
+            assert_eq!(policy.passage(room.unwrap(), elsewhere, scope), Err(Forbidden::OutsideRoom));
             for port in [3478, 6379, 50_000] {
                 let peer = PeerAddr::new(SocketAddr::new("52.0.0.1".parse().unwrap(), port));
-                assert_eq!(policy.passage(room.unwrap(), peer), Err(Forbidden::NotALiveRelay), "{port}");
+                assert_eq!(
+                    policy.passage(room.unwrap(), peer, Scope::Public),
+                    Err(Forbidden::NotALiveRelay),
+                    "{port}"
+                );
             }
         }
     }
@@ -314,8 +451,20 @@ mod tests {
     fn port_zero_is_nobodys() {
         let nowhere = PeerAddr::new("8.8.8.8:0".parse().unwrap());
         let policy = policy(LoopbackPeers::Refused);
-        assert_eq!(policy.passage(Reach::Everything, nowhere), Err(Forbidden::PortZero));
-        assert_eq!(policy.channel(nowhere, PeerPolicy::Public), Err(Forbidden::PortZero));
+        assert_eq!(policy.passage(Reach::Everything, nowhere, Scope::Public), Err(Forbidden::PortZero));
+        assert_eq!(policy.channel(nowhere, Scope::Public), Err(Forbidden::PortZero));
+    }
+
+    fn room(relayed: &[&str], observed: &[&str]) -> Room {
+        let name = || "kitchen".parse().unwrap();
+        let mut rooms = crate::rooms::Rooms::new(foldhash::fast::FixedState::default());
+        let number = rooms.enter(&name(), std::iter::empty(), "1.1.1.1".parse().unwrap());
+        rooms.update(crate::rooms::RoomPeers {
+            room: name(),
+            relayed: relayed.iter().map(|address| address.parse().unwrap()).collect(),
+            observed: observed.iter().map(|ip| ip.parse().unwrap()).collect(),
+        });
+        rooms.get(number).unwrap().clone()
     }
 
     fn own_ip() -> OwnIp {

@@ -12,12 +12,14 @@ use rand_core::CryptoRng;
 use crate::action::{Action, BindError, BindTicket, Control, Reply};
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
 use crate::allocation::Allocation;
+use crate::asks::Asks;
 use crate::auth::credentials::{Credentials, Keyring};
 use crate::auth::nonce::{NonceKey, Nonces};
 use crate::budget::{BudgetNumber, Budgets};
 use crate::config::{ConfigError, RelayConfig};
 use crate::counters::{AnswerCode, Counters};
 use crate::data::IndicationIds;
+use crate::denials::Denials;
 use crate::discovery::AlternateTable;
 use crate::dropped::DropReason;
 use crate::event::{EndReason, Event, Subject};
@@ -31,6 +33,7 @@ use crate::reports::Reports;
 use crate::request::Pending;
 use crate::reservation::Reservations;
 use crate::revocation::{self, Revocations};
+use crate::rooms::Rooms;
 use crate::slab::Slab;
 use crate::tcp::Connections;
 use crate::verdict::Verdict;
@@ -62,6 +65,9 @@ pub struct Relay {
     pub(crate) budgets: Budgets,
     pub(crate) connections: Connections,
     pub(crate) expiry: Wheel,
+    pub(crate) rooms: Rooms,
+    pub(crate) asks: Asks,
+    pub(crate) denials: Denials,
     pub(crate) reports: Reports,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
@@ -116,7 +122,10 @@ impl Relay {
             ports: Ports::new(config.relay_ports.clone(), own),
             reservations: Reservations::new(),
             budgets: Budgets::new(hasher.clone()),
-            connections: Connections::new(config.worker, hasher),
+            connections: Connections::new(config.worker, hasher.clone()),
+            rooms: Rooms::new(hasher.clone()),
+            asks: Asks::default(),
+            denials: Denials::new(hasher),
             expiry: Wheel::new(),
             reports: Reports::default(),
             queue: Queue::new(),
@@ -169,6 +178,7 @@ impl Relay {
     pub fn on_control(&mut self, now: Now, control: Control) {
         match control {
             Control::Revoke(order) => self.revoke(now, order),
+            Control::RoomPeers(peers) => self.on_room_peers(now, peers),
             Control::Drain => self.draining = true,
             Control::Limits(limits) => self.config.limits = limits,
             Control::Reconfigure(live) => self.reconfigure(*live),
@@ -186,6 +196,7 @@ impl Relay {
             self.unbind(port);
         }
         self.reap_connections(now);
+        self.refuse_overdue(now);
         while let Some(number) = self.reports.pop_due(now.moment) {
             self.report_usage(number);
         }
@@ -204,6 +215,7 @@ impl Relay {
             self.reservations.next_expiry(),
             self.connections.next_timeout(),
             self.reports.due(),
+            self.asks.next_deadline(),
         ];
         due.into_iter().flatten().min()
     }
@@ -305,8 +317,12 @@ impl Relay {
         if let Some(next) = allocation.relayed.next_expiry() {
             self.expiry.arm(number, next);
         }
+        let (id, subject) = (allocation.id, allocation.grant.subject.clone());
         for address in expired.into_iter().flatten() {
             self.unbind(address.port);
+            let address = self.policy.outside(address.port.address);
+            let released = Event::AddressReleased { allocation: id, subject: subject.clone(), address };
+            self.queue.push(Action::Report(released));
         }
     }
 
@@ -320,6 +336,10 @@ impl Relay {
             self.unbind(address.port);
         }
         self.leave(&allocation.grant.subject);
+        if let Some(room) = allocation.room {
+            self.rooms.leave(room);
+            self.asks.forget(allocation.client);
+        }
         self.close_budget(allocation.budget);
         if allocation.changed {
             self.reports.forget(number);
@@ -363,8 +383,8 @@ impl Relay {
         let policy = &self.policy;
         let concerns = |ip| before.names(ip) || policy.external().names(ip);
         for allocation in self.allocations.iter_mut() {
-            let claim = allocation.grant.peers;
-            allocation.permissions.judge_again(concerns, |ip| policy.permission(ip, claim).ok());
+            let scope = allocation.scope(&self.rooms);
+            allocation.permissions.judge_again(concerns, |ip| policy.permission(ip, scope).ok());
         }
     }
 

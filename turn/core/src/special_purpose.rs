@@ -12,6 +12,36 @@ pub(crate) fn is_special(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether an address lies in a network that anyone may use at home: RFC 1918, RFC 6598 (carrier-grade NAT) or RFC 4193.
+pub(crate) fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_private() || v4.to_bits() & 0xFFC0_0000 == 0x6440_0000,
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
+
+/// Whether an address can be no single host's on any network: loopback, link local, unspecified, multicast, broadcast,
+/// or a disguise of one of these.
+pub(crate) fn is_nobodys(ip: IpAddr) -> bool {
+    let nobodys_v4 = |v4: Ipv4Addr| {
+        v4.is_loopback()
+            || v4.is_link_local()
+            || v4.is_multicast()
+            || v4.is_broadcast()
+            || v4.to_bits() >> 24 == 0
+    };
+    match ip {
+        IpAddr::V4(v4) => nobodys_v4(v4),
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unicast_link_local()
+                || v6.is_multicast()
+                || embedded_v4(v6).into_iter().flatten().any(nobodys_v4)
+        }
+    }
+}
+
 /// IANA IPv4 Special-Purpose Address Registry and multicast (RFC 5771), as networks and prefix lengths. Nothing in
 /// 192.0.0.0/24 is excepted: none of its global anycast services is a peer.
 const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [

@@ -2,7 +2,6 @@
 
 mod common;
 
-use causeway_protocol::token::PeerPolicy;
 use causeway_stun::attributes::XorPeerAddress;
 use causeway_stun::{AttributeType, Encode, Method, RawAttribute};
 use causeway_turn_core::*;
@@ -105,20 +104,6 @@ fn special_purpose_networks_and_our_own_hosts_are_forbidden_in_every_disguise() 
         assert_eq!(client.permit(&mut world, peer), 403, "{peer}");
         assert_eq!(client.bind(&mut world, 0x4000, peer), 403, "{peer}");
     }
-}
-
-#[test]
-fn a_room_credential_reaches_relayed_addresses_only() {
-    let mut world = World::new();
-    let credential = room_credential(|claims| claims.peers = PeerPolicy::Room);
-    let mut client = Client::with(&credential, "1.1.1.1:1000");
-    client.allocate(&mut world);
-    let (_, other) = world.allocated("2.2.2.2:2000");
-    assert_eq!(client.permit(&mut world, PEER), 403);
-    assert_eq!(client.bind(&mut world, 0x4000, PEER), 403);
-    assert_eq!(client.permit(&mut world, &other.to_string()), 0);
-    let datagram = client.send_indication(&other.to_string(), b"x");
-    assert!(matches!(world.client_sends(client.address, &datagram), Verdict::ToPeer { .. }));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{Outcome, Refusal, Request};
 use crate::address::PeerAddr;
 use crate::auth::check::Authenticated;
 use crate::channels::BindRefused;
+use crate::forbidden::Forbidden;
 use crate::relay::Relay;
 use crate::tcp::RelayProtocol;
 
@@ -41,12 +42,19 @@ impl Relay {
             return Err(Refusal::BadRequest);
         }
 
-        // 4. A family that the allocation does not have: 443. A peer that the policy does not allow: 403.
+        // 4. A family that the allocation does not have: 443. A peer that the policy does not allow: 403;
+        //    one that may yet be the room's keeps the request waiting.
         if allocation.relayed.of(AddressFamily::of(ip)).is_none() {
             return Err(Refusal::PeerAddressFamilyMismatch);
         }
-        let reach =
-            self.policy.channel(peer, allocation.grant.peers).map_err(|_forbidden| Refusal::Forbidden)?;
+        let reach = match (self.policy.channel(peer, allocation.scope(&self.rooms)), allocation.room) {
+            (Ok(reach), _) => reach,
+            (Err(Forbidden::OutsideRoom), Some(room)) => return Ok(Outcome::AfterRoom(room)),
+            (Err(forbidden), _) => {
+                self.deny(number, peer, forbidden, request.now);
+                return Err(Refusal::Forbidden);
+            }
+        };
         if can_bind == Err(BindRefused::Full)
             || !allocation.permissions.has_room(std::iter::once(ip), limits.permissions, now)
         {

@@ -6,6 +6,7 @@ use super::{Outcome, Refusal, Request};
 use crate::action::Action;
 use crate::address::PeerAddr;
 use crate::auth::check::Authenticated;
+use crate::forbidden::Forbidden;
 use crate::relay::Relay;
 use crate::tcp::{Connecting, RelayProtocol, State};
 
@@ -36,13 +37,21 @@ impl Relay {
         }
 
         // 4. A family that the allocation does not have: 443. What the policy does not allow, or the relayed address
-        //    itself: 403.
+        //    itself: 403; a peer that may yet be the room's keeps the request waiting.
         let family = AddressFamily::of(peer.socket().ip());
         let relayed = allocation.relayed.of(family).ok_or(Refusal::PeerAddressFamilyMismatch)?;
         let from = relayed.port;
-        let reach =
-            self.policy.channel(peer, allocation.grant.peers).map_err(|_forbidden| Refusal::Forbidden)?;
-        let to = self.policy.stream_passage(reach, peer).map_err(|_forbidden| Refusal::Forbidden)?;
+        let scope = allocation.scope(&self.rooms);
+        let judged = self.policy.channel(peer, scope);
+        let passage = judged.and_then(|reach| self.policy.stream_passage(reach, peer, scope));
+        let to = match (passage, allocation.room) {
+            (Ok(to), _) => to,
+            (Err(Forbidden::OutsideRoom), Some(room)) => return Ok(Outcome::AfterRoom(room)),
+            (Err(forbidden), _) => {
+                self.deny(number, peer, forbidden, request.now);
+                return Err(Refusal::Forbidden);
+            }
+        };
         if from.address == to.socket() {
             return Err(Refusal::Forbidden);
         }

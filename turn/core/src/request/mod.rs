@@ -61,6 +61,8 @@ pub(crate) enum Outcome {
     AnsweredPadded(ClientAddr, Box<[u8]>),
     /// The answer comes when the shell has bound the port or connected, or is queued already.
     Later,
+    /// The answer depends on who belongs to the room with this number, which may be known in a moment.
+    AfterRoom(u32),
 }
 
 impl Relay {
@@ -89,10 +91,13 @@ impl Relay {
             },
         };
         let outcome = self.handle(method, &request, &sender);
+        if let Ok(Outcome::AfterRoom(room)) = outcome {
+            self.wait(method, &request, &sender, room)?;
+        }
         self.finish(&request, sender.answer_seal(), &outcome)
     }
 
-    fn handle(
+    pub(crate) fn handle(
         &mut self,
         method: RequestMethod,
         request: &Request<'_>,
@@ -128,7 +133,7 @@ impl Relay {
         checker.check(&request.message, &request.from, request.now, known)
     }
 
-    fn finish(
+    pub(crate) fn finish(
         &mut self,
         request: &Request<'_>,
         seal: Seal<'_>,
@@ -138,7 +143,7 @@ impl Relay {
             Ok(Outcome::Answered(reply)) => self.answer(request.from, *reply, AnswerCode::Success)?,
             Ok(Outcome::AnsweredElsewhere(to, reply)) => self.answer(*to, *reply, AnswerCode::Success)?,
             Ok(Outcome::AnsweredPadded(to, bytes)) => self.answer_padded(*to, bytes)?,
-            Ok(Outcome::Later) => {}
+            Ok(Outcome::Later | Outcome::AfterRoom(_)) => {}
             Err(refusal) => self.refuse(request.from, request.now, &request.answer, seal, refusal)?,
         }
         Ok(Verdict::Handled)

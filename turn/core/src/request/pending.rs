@@ -8,6 +8,7 @@
 //! ```
 //! One leg is one relayed address; a request for both families has two, and one of them may fail.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use causeway_protocol::Now;
@@ -269,6 +270,9 @@ impl Relay {
         if let Some(allocation) = self.allocations.get_mut(number) {
             allocation.answer = reply.as_bytes().into();
         }
+        let addresses: Vec<SocketAddr> =
+            relayed.iter().map(|address| self.policy.outside(address.port.address)).collect();
+        self.enter_room(number, &addresses);
         for address in relayed.iter() {
             self.ports.assign(address.port, PortUse::Allocated(number));
             self.ports.set_live(address.port, protocol);
@@ -280,6 +284,7 @@ impl Relay {
         self.queue.push(Action::Report(Event::AllocationCreated {
             allocation: id,
             client,
+            relayed: [addresses.first().copied(), addresses.get(1).copied()],
             subject,
             expires: credential_expires,
             bytes_per_second,

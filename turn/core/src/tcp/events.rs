@@ -40,7 +40,7 @@ impl Relay {
         };
         let allocation = self.allocations.get_mut(number).ok_or(DropReason::UnknownRelayPort)?;
         let from = self.policy.seen(from, RelayProtocol::Tcp);
-        towards_peer(allocation, &self.policy, from, now.moment)?;
+        towards_peer(allocation, &self.policy, &self.rooms, from, now.moment)?;
         if allocation.is_away() {
             return Err(DropReason::ClientAway);
         }

@@ -204,7 +204,11 @@ impl World {
             .iter()
             .filter_map(|event| match event {
                 Event::AllocationEnded { reason, .. } => Some(*reason),
-                Event::AllocationCreated { .. } | Event::AllocationMoved { .. } | Event::Usage { .. } => None,
+                Event::AllocationCreated { .. }
+                | Event::AllocationMoved { .. }
+                | Event::AddressReleased { .. }
+                | Event::PeerDenied { .. }
+                | Event::Usage { .. } => None,
             })
             .collect()
     }
