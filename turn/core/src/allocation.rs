@@ -12,6 +12,7 @@ use crate::auth::credentials::Grant;
 use crate::budget::BudgetNumber;
 use crate::channels::Channels;
 use crate::event::{AllocationId, Usage};
+use crate::icmp::IcmpLimit;
 use crate::mobility::Mobile;
 use crate::permissions::Permissions;
 use crate::policy::Scope;
@@ -45,6 +46,7 @@ pub(crate) struct Allocation {
     pub(crate) mobile: Option<Mobile>,
     /// Whether the allocation is on the list of those whose usage is to be reported.
     pub(crate) changed: bool,
+    pub(crate) icmp: IcmpLimit,
     /// The transaction that created it and what was answered, for when the answer is lost (RFC 8656 §7.2).
     pub(crate) created_by: TransactionId,
     pub(crate) answer: Box<[u8]>,
@@ -129,6 +131,7 @@ impl Allocation {
             budget: None,
             mobile: None,
             changed: false,
+            icmp: IcmpLimit::default(),
             created_by,
             answer: Box::default(),
         }

@@ -83,6 +83,10 @@ drop_reasons! {
     TooLong = "too_long",
     /// The credential's byte budget is used up.
     BudgetSpent = "budget_spent",
+    /// An ICMP message that clients are not told (RFC 8656 §11.5 names those they are).
+    IcmpNotRelayed = "icmp_not_relayed",
+    /// More ICMP errors in a second than a client is told.
+    IcmpTooMany = "icmp_too_many",
     /// The queue of answers is full.
     ReplyQueueFull = "reply_queue_full",
 }

@@ -7,6 +7,7 @@
 //! on_client(datagram) ─►│ ChannelData, Send ─► data.rs ───────────────────────────┼─► Verdict::ToPeer
 //!                       │ requests ─► auth/ ─► request/ ─► queue.rs ──────────────┼─► Action::{Bind, Reply, Report}
 //! on_peer(datagram) ───►│ data.rs ────────────────────────────────────────────────┼─► Verdict::ToClient
+//! on_icmp(error) ──────►│ icmp.rs ────────────────────────────────────────────────┼─► Action::Reply
 //! on_bound(ticket) ────►│ request/pending.rs ─────────────────────────────────────┼─► Action::{Reply, Report}
 //! on_peer_accepted, … ─►│ tcp/ ───────────────────────────────────────────────────┼─► Action::{Connect, Splice, Disconnect}
 //! on_control, on_timeout│ relay.rs ───────────────────────────────────────────────┼─► Action::{Unbind, Report}
@@ -81,6 +82,7 @@ mod dropped;
 mod event;
 mod external;
 mod forbidden;
+mod icmp;
 mod mobility;
 mod own;
 mod peer_rules;

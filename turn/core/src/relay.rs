@@ -252,7 +252,7 @@ impl Relay {
         }
     }
 
-    fn conclude(&mut self, outcome: Result<Verdict, DropReason>) -> Verdict {
+    pub(crate) fn conclude(&mut self, outcome: Result<Verdict, DropReason>) -> Verdict {
         outcome.unwrap_or_else(|reason| {
             self.counters.count_drop(reason);
             Verdict::Dropped(reason)
