@@ -10,7 +10,7 @@
 //! client to a worker, so the way of the data shares nothing. The control plane is the only part that runs on a
 //! runtime; the relay goes on relaying without it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod control;
 mod core_setup;

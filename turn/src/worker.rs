@@ -5,6 +5,7 @@
 //! ```
 //! Time is read once a turn. Nothing in here logs, locks or allocates per datagram.
 
+mod path_errors;
 mod records;
 
 use std::ops::Range;
@@ -81,6 +82,8 @@ struct Running {
     clients: ReadyList,
     peers: ReadyList,
     streams: StreamWork,
+    /// Relay sockets with ICMP errors to read.
+    path_errors: ReadyList,
     draining: bool,
     events_lost: u64,
     /// When counters become metrics next; `None` while nothing has happened since the last time.
@@ -98,6 +101,7 @@ impl Worker {
             clients: ReadyList::default(),
             peers: ReadyList::default(),
             streams: StreamWork::new(),
+            path_errors: ReadyList::default(),
             draining: false,
             events_lost: 0,
             metrics_due: None,
@@ -120,6 +124,7 @@ impl Running {
         let idle = self.clients.is_empty()
             && self.peers.is_empty()
             && self.streams.is_idle()
+            && self.path_errors.is_empty()
             && self.worker.orders.is_empty()
             && self.worker.handover.is_empty();
         let timeout = if idle {
@@ -142,7 +147,12 @@ impl Running {
         for event in events.iter() {
             match SocketKey::of(event.token()) {
                 Some(SocketKey::Client(listener)) => self.clients.push(usize::from(listener.0)),
-                Some(SocketKey::Relay(slot)) => self.peers.push(slot as usize),
+                Some(SocketKey::Relay(slot)) => {
+                    self.peers.push(slot as usize);
+                    if event.is_error() {
+                        self.path_errors.push(slot as usize);
+                    }
+                }
                 Some(key @ (SocketKey::Acceptor(_) | SocketKey::Stream(_))) => self.on_stream_ready(key),
                 // The waker: what it is about is looked at every turn.
                 None => {}
@@ -156,6 +166,7 @@ impl Running {
         self.take_handed(now);
         self.accept(now);
         self.read(now);
+        self.read_path_errors(now);
         if self.worker.relay.poll_timeout().is_some_and(|due| due <= now.moment) {
             self.worker.relay.on_timeout(now);
         }

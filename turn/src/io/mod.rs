@@ -1,6 +1,7 @@
 //! Sockets, and the memory that datagrams pass through.
 
 pub(crate) mod arena;
+pub(crate) mod linux;
 pub(crate) mod outbox;
 pub(crate) mod ready;
 pub(crate) mod sockets;

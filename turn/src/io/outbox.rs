@@ -14,7 +14,7 @@ use socket2::{SockAddr, SockRef};
 
 use crate::dtls::DtlsSessions;
 use crate::io::arena::Arena;
-use crate::io::sockets::Sockets;
+use crate::io::sockets::{Sockets, is_of_an_earlier_one};
 use crate::io::udp::Fragmentation;
 use crate::labels::{labels, tally};
 use crate::stream::{Load, PushError};
@@ -142,6 +142,10 @@ impl Outbox {
     }
 }
 
+/// How often a datagram is tried while the kernel reports errors of earlier ones: as long as no ICMP error comes in between
+/// two attempts, the second succeeds. A guess.
+const SEND_ATTEMPTS: u32 = 3;
+
 /// RFC 8489 §14: attributes end on a multiple of four bytes.
 const PADDING: [u8; 3] = [0; 3];
 
@@ -154,11 +158,20 @@ fn send_to_peer(
 ) -> Result<(), SendFailure> {
     let relay = sockets.relay_mut(on.slot).ok_or(SendFailure::Closed)?;
     relay.set_fragmentation(fragmentation).map_err(|error| failure(&error))?;
+    let mut attempts = 1..SEND_ATTEMPTS;
     loop {
         match relay.socket.send_to(payload, to.socket()) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failure(&error)),
+            // The relay's other peers must not suffer from one that is gone.
+            Err(error) if is_of_an_earlier_one(&error) && attempts.next().is_some() => {}
+            Err(error) => {
+                let failure = failure(&error);
+                if failure == SendFailure::TooLarge {
+                    relay.oversized = Some(to);
+                }
+                return Err(failure);
+            }
         }
     }
 }

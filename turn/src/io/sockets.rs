@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 
 use causeway_protocol::Moment;
-use causeway_turn_core::{BindError, ClientAddr, ListenerId, RelayPort, SessionId, Via};
+use causeway_turn_core::{BindError, ClientAddr, ListenerId, PeerAddr, RelayPort, SessionId, Via};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
+use crate::io::linux::PathError;
 use crate::io::udp::{self, Fragmentation};
 use crate::listeners::Listening;
 use crate::stream::Streams;
@@ -62,6 +63,8 @@ pub(crate) struct RelaySocket {
     pub(crate) socket: UdpSocket,
     pub(crate) port: RelayPort,
     fragmentation: Fragmentation,
+    /// Where the last datagram that was too large for its path should have gone.
+    pub(crate) oversized: Option<PeerAddr>,
 }
 
 impl RelaySocket {
@@ -72,6 +75,15 @@ impl RelaySocket {
             self.fragmentation = fragmentation;
         }
         Ok(())
+    }
+
+    /// Which peer an error is about. The kernel leaves the port out of what it finds itself about an IPv4 datagram of a
+    /// socket without a fixed destination.
+    pub(crate) fn peer_of(&self, error: &PathError) -> PeerAddr {
+        match self.oversized {
+            Some(peer) if error.to.port() == 0 && peer.socket().ip() == error.to.ip() => peer,
+            Some(_) | None => PeerAddr::new(error.to),
+        }
     }
 }
 
@@ -159,7 +171,7 @@ impl Sockets {
         self.registry
             .register(&mut socket, SocketKey::Relay(port.slot).token(), Interest::READABLE)
             .map_err(|error| bind_error(&error))?;
-        Ok(RelaySocket { socket, port, fragmentation: Fragmentation::Allowed })
+        Ok(RelaySocket { socket, port, fragmentation: Fragmentation::Allowed, oversized: None })
     }
 }
 
@@ -174,24 +186,38 @@ fn bind_error(error: &io::Error) -> BindError {
 
 /// Receives into `room`: how many bytes, and from whom. `None` once the socket is drained.
 ///
-/// ICMP errors that an earlier datagram of ours caused may show up here. They say nothing about the next
-/// datagram, so they are passed over; each read takes one such error away, so this ends.
+/// Errors of earlier datagrams are passed over; each read takes one away, so this ends.
 pub(crate) fn receive(socket: &UdpSocket, room: &mut [u8]) -> Option<(usize, SocketAddr)> {
     loop {
         match socket.recv_from(room) {
             Ok(received) => return Some(received),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => return None,
-                io::ErrorKind::Interrupted
-                | io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::ConnectionReset => {}
-                // Not enough memory, or a network that went down: the next datagram reports the socket again.
-                _ => return None,
-            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || is_of_an_earlier_one(&error) => {}
+            // Drained; or not enough memory, or a network that went down: the next datagram reports the socket again.
+            Err(_) => return None,
         }
     }
+}
+
+/// Whether an error may be about an earlier datagram of the socket, for which an ICMP error came. The kernel then fails
+/// one call of whatever kind, does nothing else, and is done with it.
+pub(crate) fn is_of_an_earlier_one(error: &io::Error) -> bool {
+    // What ICMP and ICMPv6 errors become: `icmp_err_convert` and `icmpv6_err_convert` in the kernel.
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNREFUSED
+                | Errno::HOSTUNREACH
+                | Errno::NETUNREACH
+                | Errno::MSGSIZE
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::HOSTDOWN
+                | Errno::NONET
+                | Errno::PROTO
+                | Errno::ACCESS
+                | Errno::CONNRESET
+        )
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use causeway_stun::attributes::{
-    AddressFamily, Data, DontFragment, ErrorCode, Lifetime, Nonce, Realm, RequestedAddressFamily,
+    AddressFamily, Data, DontFragment, ErrorCode, Icmp, Lifetime, Nonce, Realm, RequestedAddressFamily,
     RequestedTransport, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use causeway_stun::{
@@ -42,6 +42,8 @@ struct Challenge {
 pub enum Incoming {
     Channel(u16, Vec<u8>),
     Indication(SocketAddr, Vec<u8>),
+    /// An ICMP error about a datagram to this peer.
+    Icmp(SocketAddr, Icmp),
 }
 
 /// An answer to a request.
@@ -216,6 +218,9 @@ impl Client {
                 let message = Message::decode(&datagram).expect("a STUN message");
                 assert_eq!((message.class(), message.method()), (Class::Indication, Method::Data));
                 let peer = message.get::<XorPeerAddress>().unwrap().expect("XOR-PEER-ADDRESS").0;
+                if let Some(icmp) = message.get::<Icmp>().unwrap() {
+                    return Incoming::Icmp(peer, icmp);
+                }
                 let data = message.get::<Data>().unwrap().expect("DATA").0;
                 Incoming::Indication(peer, data.to_vec())
             }
