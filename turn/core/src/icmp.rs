@@ -68,7 +68,7 @@ impl Relay {
             return Err(DropReason::UnknownRelayPort);
         };
         let allocation = self.allocations.get_mut(number).ok_or(DropReason::UnknownRelayPort)?;
-        towards_peer(allocation, &self.policy, peer, now.moment)?;
+        towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment)?;
         if !allocation.icmp.take(now.moment) {
             return Err(DropReason::IcmpTooMany);
         }
