@@ -32,9 +32,9 @@ USER causeway
 WORKDIR /data
 VOLUME /data
 ENV CAUSEWAY_NODE__DATA_DIR=/data
-# 8080: demo, API, WebSocket. 3478/udp: STUN and TURN; relayed addresses use 49152-65535/udp. Publishing that
+# 8080: demo, API, WebSocket. 3478 and 5349: STUN and TURN; relayed addresses use 49152-65535/udp. Publishing that
 # range freezes container engines: use the host's network, as compose.yaml does.
-EXPOSE 8080 3478/udp
+EXPOSE 8080 3478/udp 3478/tcp 5349/udp 5349/tcp
 HEALTHCHECK --interval=10s --timeout=4s --start-period=5s --retries=3 CMD ["causeway", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["causeway"]

@@ -32,6 +32,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct RelayPart {
     relay: RunningRelay,
     control: JoinHandle<Result<(), ControlError>>,
+    /// What peers are told of.
+    offered: Vec<RelayTransport>,
+    /// What plain clients come over, for people.
+    plain: &'static str,
 }
 
 /// Runs the relay until it is told to stop.
@@ -89,7 +93,12 @@ impl RelayPart {
         let (relay, control) = causeway_turn::start(&settings.turn, keys.as_ref(), process.node.clone(), bus)
             .map_err(|error| Exit::Start(error.to_string()))?;
         process.health.set(PART, Condition::Ready);
-        Ok(Self { relay, control: actix_web::rt::spawn(control.run()) })
+        Ok(Self {
+            relay,
+            control: actix_web::rt::spawn(control.run()),
+            offered: settings.offered(),
+            plain: if settings.turn.streams.tcp { "UDP and TCP" } else { "UDP" },
+        })
     }
 
     /// Puts the relay's part of new settings in force.
@@ -102,14 +111,18 @@ impl RelayPart {
 
     /// What rooms tell their peers of it.
     pub fn doors(&self) -> RelayDoors {
-        let port = self.relay.addresses().first().map_or(0, SocketAddr::port);
-        RelayDoors { port, tls_port: port, offered: vec![RelayTransport::Udp] }
+        let port = |addresses: Vec<SocketAddr>| addresses.first().map_or(0, SocketAddr::port);
+        RelayDoors {
+            port: port(self.relay.addresses()),
+            tls_port: port(self.relay.tls_addresses()),
+            offered: self.offered.clone(),
+        }
     }
 
     /// Tells where clients find the relay.
     pub fn print_urls(&self) {
         for address in self.relay.addresses() {
-            println!("  relay    turn:{address}");
+            println!("  relay    turn:{address} over {}", self.plain);
         }
     }
 

@@ -10,7 +10,7 @@ use causeway_service::config::{Layers, Loaded, Origin, Problem};
 use causeway_service::log::LogSettings;
 use causeway_service::reload::Effective;
 use causeway_service::reload_signals::FileWatch;
-use causeway_signal::SignalSettings;
+use causeway_signal::{RelayTransport, SignalSettings};
 use causeway_turn::{SettingsProblem, TurnSettings};
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +207,12 @@ impl Settings {
         own.into_iter().chain(turn).chain(signal).collect()
     }
 
+    /// What peers are told to reach the relay over, unless `signal.relay_transports` chooses.
+    pub fn offered(&self) -> Vec<RelayTransport> {
+        let tcp = self.turn.streams.tcp.then_some(RelayTransport::Tcp);
+        [Some(RelayTransport::Udp), tcp].into_iter().flatten().collect()
+    }
+
     /// What is wrong with settings that are each well formed.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -218,6 +224,18 @@ impl Settings {
         }
         if let Some(Err(error)) = self.node.secret.as_ref().map(|hex| Secret::from_hex(hex.expose())) {
             add("node.secret".to_owned(), error.to_string());
+        }
+        for transport in &self.signal.relay_transports {
+            let (serves, key) = match transport {
+                RelayTransport::Udp => continue,
+                RelayTransport::Tcp => (self.turn.streams.tcp, "turn.streams.tcp"),
+                RelayTransport::Tls => (self.turn.streams.tls, "turn.streams.tls"),
+            };
+            if !serves {
+                let problem =
+                    format!("peers would be told of what the relay does not serve; set {key} to true");
+                add("signal.relay_transports".to_owned(), problem);
+            }
         }
         for problem in self.signal.validate() {
             add(format!("signal.{}", problem.key), problem.problem);

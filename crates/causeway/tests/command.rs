@@ -80,6 +80,27 @@ fn a_taken_relay_port_is_one_sentence_and_69() {
 }
 
 #[test]
+fn a_taken_tcp_port_of_the_relay_is_one_sentence_that_names_it_and_69() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = causeway(&["turn", "--listen", "127.0.0.1", "--port", &port, "--ops", "127.0.0.1:0"]);
+    check_taken(&output, &port);
+    assert!(stderr(&output).contains("TCP 127.0.0.1:"), "{}", stderr(&output));
+}
+
+#[test]
+fn peers_are_not_told_of_a_transport_that_the_relay_does_not_serve() {
+    let output = Command::new(BINARY)
+        .args(["config", "print"])
+        .env("CAUSEWAY_SIGNAL__RELAY_TRANSPORTS", "udp,tcp")
+        .env("CAUSEWAY_TURN__STREAMS__TCP", "false")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(stderr(&output).contains("turn.streams.tcp"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_taken_http_port_is_one_sentence_and_69() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -70,8 +70,8 @@ impl Running {
             } else if line.trim_start().starts_with("demo") {
                 http = address.map(|text| text.parse().unwrap());
             } else if let Some(url) = line.trim_start().strip_prefix("relay") {
-                let address = url.split_once("turn:").unwrap().1.split('?').next().unwrap();
-                relay = relay.or(Some(address.parse().unwrap()));
+                let address = url.trim().strip_prefix("turn:").and_then(|rest| rest.split(' ').next());
+                relay = relay.or(address.map(|address| address.parse().unwrap()));
             } else if line.starts_with("Stop with") {
                 break;
             }
