@@ -2,11 +2,14 @@
 //!
 //! A token is a compact JWT (RFC 7519) with an audience of its own and a key of its own, so that none can be
 //! taken for another. Expiry is compared with a time that the caller passes in.
+//! Apart from them stands the access token of RFC 7635, which others issue.
 
+mod access;
 mod join;
 mod jwt;
 mod turn;
 
+pub use access::{AccessGrant, AccessTokenAlgorithm, AccessTokenError, AccessTokenKey, AccessTokenKeyError};
 pub use join::{HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, RoomRole};
 pub use jwt::TokenError;
 pub use turn::{
