@@ -191,7 +191,7 @@ impl ControlPlane {
 fn pair(subject: &Subject) -> Option<Pair> {
     match subject {
         Subject::RoomPeer { room, peer } => Some(Pair { room: room.clone(), peer: peer.clone() }),
-        Subject::Rest(_) | Subject::Static(_) => None,
+        Subject::Rest(_) | Subject::Static(_) | Subject::Token(_) => None,
     }
 }
 

@@ -7,7 +7,7 @@ use causeway_stun::attributes::AddressFamily;
 use causeway_stun::{IntegrityKey, TransactionId};
 
 use crate::address::{ClientAddr, RelayPort};
-use crate::auth::check::{Authenticated, KnownCredential};
+use crate::auth::check::{Authenticated, KeyKind, KnownCredential};
 use crate::auth::credentials::Grant;
 use crate::budget::BudgetNumber;
 use crate::channels::Channels;
@@ -30,6 +30,7 @@ pub(crate) struct Allocation {
     pub(crate) client: ClientAddr,
     pub(crate) username: Box<str>,
     pub(crate) key: IntegrityKey,
+    pub(crate) kind: KeyKind,
     pub(crate) grant: Grant,
     /// What its peers speak.
     pub(crate) protocol: RelayProtocol,
@@ -120,6 +121,7 @@ impl Allocation {
             client,
             username: sender.username,
             key: sender.key,
+            kind: sender.kind,
             grant: sender.grant,
             protocol,
             relayed,
@@ -134,6 +136,38 @@ impl Allocation {
             icmp: IcmpLimit::default(),
             created_by,
             answer: Box::default(),
+        }
+    }
+
+    /// Whether the sender is the one who made the allocation: the same user, or whoever has a token, since tokens name no
+    /// user and a client that renews its token may get one under another key.
+    pub(crate) fn is_of(&self, sender: &Authenticated) -> bool {
+        match (self.kind, sender.kind) {
+            (KeyKind::Password(_), KeyKind::Password(_)) => self.username == sender.username,
+            (KeyKind::Token(_), KeyKind::Token(_)) => true,
+            (KeyKind::Password(_), KeyKind::Token(_)) | (KeyKind::Token(_), KeyKind::Password(_)) => false,
+        }
+    }
+
+    /// The same for a sender on another 5-tuple, which vouches for nothing: a token must be the very one that the
+    /// allocation was made or last refreshed with.
+    pub(crate) fn has_credential_of(&self, sender: &Authenticated) -> bool {
+        match (self.kind, sender.kind) {
+            (KeyKind::Token(ours), KeyKind::Token(theirs)) => ours == theirs,
+            (KeyKind::Password(_), _) | (_, KeyKind::Password(_)) => self.is_of(sender),
+        }
+    }
+
+    /// Takes over the token of a Refresh. Whom the allocation counts for stays.
+    pub(crate) fn renew(&mut self, sender: &Authenticated) {
+        match sender.kind {
+            KeyKind::Password(_) => {}
+            KeyKind::Token(_) => {
+                self.kind = sender.kind;
+                self.username.clone_from(&sender.username);
+                self.key = sender.key.clone();
+                self.grant.expires = sender.grant.expires;
+            }
         }
     }
 
@@ -156,7 +190,7 @@ impl Allocation {
     }
 
     pub(crate) fn credential(&self) -> KnownCredential<'_> {
-        KnownCredential { username: &self.username, key: &self.key, grant: &self.grant }
+        KnownCredential { username: &self.username, key: &self.key, kind: self.kind, grant: &self.grant }
     }
 }
 

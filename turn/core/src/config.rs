@@ -10,6 +10,7 @@ use crate::address::ListenerId;
 use crate::discovery::BehaviorDiscovery;
 use crate::external::ExternalIps;
 use crate::peer_rules::PeerRules;
+use crate::strangers::StrangerLimits;
 use crate::tcp::WorkerNumber;
 
 /// The settings of a relay.
@@ -25,7 +26,7 @@ pub struct RelayConfig {
     pub default_lifetime: Duration,
     /// The longest lifetime a client can ask for. Default: 3600 s (RFC 8656 §7.2).
     pub max_lifetime: Duration,
-    /// How long a nonce is good. Default: 600 s, as coturn's.
+    /// How long a nonce is good, 18 hours at most. Default: 600 s, as coturn's.
     pub nonce_lifetime: Duration,
     /// What a relay may hold.
     pub limits: Limits,
@@ -35,6 +36,8 @@ pub struct RelayConfig {
     pub mobility: Mobility,
     /// Which of the process's relays this is. Default: the first.
     pub worker: WorkerNumber,
+    /// How often it answers whoever has not authenticated.
+    pub strangers: StrangerLimits,
     /// Whether peers on loopback addresses are allowed. Only for tests.
     pub loopback_peers: LoopbackPeers,
     /// Further addresses that are never peers: this host's other interfaces, Redis. Our own relayed addresses among
@@ -66,6 +69,7 @@ impl RelayConfig {
             tcp_relaying: TcpRelaying::Allowed,
             mobility: Mobility::Allowed,
             worker: WorkerNumber::FIRST,
+            strangers: StrangerLimits::default(),
             loopback_peers: LoopbackPeers::Refused,
             denied_peers: Vec::new(),
             discovery: BehaviorDiscovery::Off,
@@ -117,6 +121,9 @@ pub enum ConfigError {
     /// Empty, or too long for REALM.
     #[error("the realm must have 1 to {} bytes", RelayConfig::MAX_REALM_LENGTH)]
     Realm,
+    /// The relay's name among authorization servers is too long for THIRD-PARTY-AUTHORIZATION.
+    #[error("the name for authorization servers must have at most {} bytes", RelayConfig::MAX_REALM_LENGTH)]
+    ServerName,
     /// An empty range, or one that begins at 0.
     #[error("the range of relay ports must not be empty and must not begin at 0")]
     RelayPorts,

@@ -160,7 +160,7 @@ impl Relay {
                 allocation.changed = true;
                 self.reports.note(number, now.moment);
             }
-            Subject::RoomPeer { .. } | Subject::Rest(_) | Subject::Static(_) => {}
+            Subject::RoomPeer { .. } | Subject::Rest(_) | Subject::Static(_) | Subject::Token(_) => {}
         }
         Ok(())
     }

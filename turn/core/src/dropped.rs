@@ -83,6 +83,10 @@ drop_reasons! {
     TooLong = "too_long",
     /// The credential's byte budget is used up.
     BudgetSpent = "budget_spent",
+    /// Its source address has had as many answers without authenticating as it may have in a time.
+    StrangerLimited = "stranger_limited",
+    /// A challenge would be several times as long as the request, and the sender may be somebody else.
+    AnswerTooLarge = "answer_too_large",
     /// An ICMP message that clients are not told (RFC 8656 §11.5 names those they are).
     IcmpNotRelayed = "icmp_not_relayed",
     /// More ICMP errors in a second than a client is told.

@@ -96,6 +96,18 @@ pub enum Subject {
     Rest(Box<str>),
     /// A user of the configuration.
     Static(Box<str>),
+    /// An access token of RFC 7635: the name of its key and a digest of the token.
+    Token(Box<str>),
+}
+
+impl Subject {
+    /// Whether this may be the same user. An access token names none, and a client may get a new one at any time.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(_), Self::Token(_)) => true,
+            (Self::RoomPeer { .. } | Self::Rest(_) | Self::Static(_) | Self::Token(_), _) => self == other,
+        }
+    }
 }
 
 /// Application data that an allocation relayed: payloads, without any header.

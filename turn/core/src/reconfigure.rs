@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::auth::challenge::Challenges;
 use crate::auth::credentials::{RestSecret, StaticUser};
 use crate::config::Limits;
 use crate::event::EndReason;
@@ -31,6 +32,8 @@ impl Relay {
         self.config.max_lifetime = max_lifetime;
         self.config.limits = limits;
         self.keyring.replace(&rest_secrets, users);
+        self.challenges =
+            Challenges::new(&self.config.realm, self.keyring.features(), self.keyring.server_name());
         self.end_the_disowned();
     }
 
@@ -39,14 +42,18 @@ impl Relay {
         let allocations: Vec<u32> = self
             .allocations
             .iter()
-            .filter(|(_, held)| !keyring.still_holds(&held.grant.subject, &held.username, &held.key))
+            .filter(|(_, held)| {
+                !keyring.still_holds(&held.grant.subject, &held.username, held.kind, &held.key)
+            })
             .map(|(number, _)| number)
             .collect();
         let pending: Vec<u64> = self
             .pending
             .iter()
             .map(|(number, pending)| (*number, pending.sender()))
-            .filter(|(_, sender)| !keyring.still_holds(&sender.grant.subject, &sender.username, &sender.key))
+            .filter(|(_, sender)| {
+                !keyring.still_holds(&sender.grant.subject, &sender.username, sender.kind, &sender.key)
+            })
             .map(|(number, _)| number)
             .collect();
         for number in allocations {

@@ -13,6 +13,7 @@ use crate::action::{Action, BindError, BindTicket, Control, Reply};
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
 use crate::allocation::Allocation;
 use crate::asks::Asks;
+use crate::auth::challenge::{Challenges, StrangerAnswers};
 use crate::auth::credentials::{Credentials, Keyring};
 use crate::auth::nonce::{NonceKey, Nonces};
 use crate::budget::{BudgetNumber, Budgets};
@@ -35,6 +36,7 @@ use crate::reservation::Reservations;
 use crate::revocation::{self, Revocations};
 use crate::rooms::Rooms;
 use crate::slab::Slab;
+use crate::strangers::Strangers;
 use crate::tcp::Connections;
 use crate::verdict::Verdict;
 use crate::wheel::Wheel;
@@ -46,6 +48,8 @@ use crate::wheel::Wheel;
 pub struct Relay {
     pub(crate) config: RelayConfig,
     pub(crate) policy: Policy,
+    pub(crate) challenges: Challenges,
+    pub(crate) strangers: Strangers,
     pub(crate) alternates: AlternateTable,
     pub(crate) nonces: Nonces,
     pub(crate) tickets: Tickets,
@@ -104,12 +108,19 @@ impl Relay {
         let hasher = FixedState::with_seed(random.next_u64());
         let mut prefix = [0; 4];
         random.fill_bytes(&mut prefix);
+        let server_name = credentials.third_party.as_ref().map(|third_party| third_party.server_name.len());
+        if server_name.is_some_and(|length| length > RelayConfig::MAX_REALM_LENGTH) {
+            return Err(ConfigError::ServerName);
+        }
+        let keyring = Keyring::new(credentials, &config.realm, hasher.clone());
         Ok(Self {
             policy: Policy::new(&config, Arc::clone(&own)),
             alternates: AlternateTable::new(config.discovery, &config.listeners),
-            nonces: Nonces::new(nonce_key, config.nonce_lifetime),
             tickets: Tickets::new(nonce_key),
-            keyring: Keyring::new(credentials, &config.realm, hasher.clone()),
+            strangers: Strangers::new(config.strangers, random.next_u64()),
+            nonces: Nonces::new(nonce_key, config.nonce_lifetime),
+            challenges: Challenges::new(&config.realm, keyring.features(), keyring.server_name()),
+            keyring,
             revocations: Revocations::new(hasher.clone()),
             indications: IndicationIds::new(prefix, random.next_u64()),
             random: Box::new(random),
@@ -218,6 +229,12 @@ impl Relay {
             self.asks.next_deadline(),
         ];
         due.into_iter().flatten().min()
+    }
+
+    /// What the realm leaves room for in answers to strangers, for whoever configured it.
+    #[must_use]
+    pub fn stranger_answers(&self) -> StrangerAnswers {
+        self.challenges.to_strangers()
     }
 
     /// What was counted so far.

@@ -1,11 +1,14 @@
 //! Writing answers: as small as the RFCs allow, with the integrity check and the FINGERPRINT the request had.
 
-use causeway_stun::attributes::{ErrorCode, Nonce, Padding, Realm};
+use causeway_stun::attributes::{
+    ErrorCode, Nonce, Padding, PasswordAlgorithms, Realm, ThirdPartyAuthorization,
+};
 use causeway_stun::{
     Class, EncodeError, FingerprintError, IntegrityKey, Message, MessageWriter, TransactionId,
 };
 
 use crate::action::Reply;
+use crate::auth::challenge::Announcement;
 use crate::auth::check::{Authenticated, SealKind};
 use crate::auth::nonce::NonceText;
 use crate::counters::RequestMethod;
@@ -43,6 +46,8 @@ impl Authenticated {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Challenge<'a> {
     pub(crate) realm: &'a str,
+    pub(crate) announced: &'a Announcement,
+    pub(crate) third_party: Option<&'a str>,
     pub(crate) nonce: NonceText,
 }
 
@@ -90,9 +95,16 @@ impl Answer {
             if let Refusal::UnknownAttributes(unknown) = refusal {
                 writer.put(unknown)?;
             }
-            if let Some(Challenge { realm, nonce }) = challenge {
+            if let Some(Challenge { realm, announced, third_party, nonce }) = challenge {
                 writer.put(&Realm::new(realm).expect("RelayConfig::check bounds the realm"))?;
-                writer.put(&Nonce::new(nonce.as_bytes()).expect("16 characters are a nonce"))?;
+                writer.put(&Nonce::new(nonce.as_bytes()).expect("24 characters are a nonce"))?;
+                if announced.password_algorithms() {
+                    writer.put(&PasswordAlgorithms::SHA256_AND_MD5)?;
+                }
+                if let Some(name) = third_party {
+                    let name = ThirdPartyAuthorization::new(name);
+                    writer.put(&name.expect("Relay::new bounds the name"))?;
+                }
             }
             Ok(())
         })

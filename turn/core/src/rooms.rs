@@ -129,7 +129,7 @@ impl Relay {
                 let seen_at = allocation.client.source.ip();
                 allocation.room = Some(self.rooms.enter(room, relayed.iter().copied(), seen_at));
             }
-            (Subject::RoomPeer { .. } | Subject::Rest(_) | Subject::Static(_), _) => {}
+            (Subject::RoomPeer { .. } | Subject::Rest(_) | Subject::Static(_) | Subject::Token(_), _) => {}
         }
     }
 }

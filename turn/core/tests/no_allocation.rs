@@ -106,7 +106,8 @@ fn no_stranger_makes_the_relay_allocate() {
     let allocations = count(|| {
         for round in 0..1000u16 {
             let mut from = stranger.address;
-            from.source.set_port(round);
+            let [high, low] = round.to_be_bytes();
+            from.source.set_ip([9, 9, high, low].into());
             for datagram in [&binding, &challenge, &forged] {
                 relay.on_client(now, from, datagram);
             }
@@ -117,6 +118,41 @@ fn no_stranger_makes_the_relay_allocate() {
     });
     assert_eq!(answers, 3000);
     assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_flood_from_a_hundred_thousand_spoofed_sources_keeps_memory_flat_and_leaves_the_authenticated_alone() {
+    let mut world = World::new();
+    let mut stranger = Client::new("9.9.9.9:9");
+    let binding = stranger.bare_request(Method::Binding, &[]);
+    let challenge = stranger.bare_request(Method::Allocate, &[UDP]);
+    stranger.nonce = b"obMatJos2gAAAAAAAAAAAAAA".to_vec();
+    let forged = stranger.request(Method::Allocate, &[UDP]);
+    let (relay, now) = (&mut world.relay, world.now);
+    let mut answers = 0;
+    let allocations = count(|| {
+        for source in 0..100_000u32 {
+            let [_, a, b, c] = source.to_be_bytes();
+            let from = ClientAddr { source: ([40 + a, b, c, 1], 9).into(), ..stranger.address };
+            for datagram in [&binding, &challenge, &forged] {
+                relay.on_client(now, from, datagram);
+            }
+            while let Some(Action::Reply { .. }) = relay.poll_action() {
+                answers += 1;
+            }
+        }
+    });
+    assert_eq!(allocations, 0);
+    assert_eq!(answers + relay.counters().dropped(DropReason::StrangerLimited), 300_000);
+    assert_eq!(relay.poll_timeout(), None);
+
+    // Whoever lives at a flooded address and is authenticated goes on.
+    let mut client = Client::new("1.1.1.1:1000");
+    client.allocate(&mut world);
+    let from = ClientAddr { source: ([1, 1, 1, 1], 9).into(), ..client.address };
+    while !matches!(world.client_sends(from, &binding), Verdict::Dropped(DropReason::StrangerLimited)) {}
+    world.replies.clear();
+    assert_eq!(client.permit(&mut world, PEER), 0);
 }
 
 #[test]

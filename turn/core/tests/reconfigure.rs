@@ -97,7 +97,7 @@ fn lifetimes_and_limits_hold_from_the_next_request_on() {
 
 /// Has the relay take over what the tests' relay began with, and `change`.
 fn reconfigure(world: &mut World, change: impl FnOnce(&mut LiveConfig)) {
-    let (config, Credentials { rooms: _, rest_secrets, users }) = (config(), credentials());
+    let (config, Credentials { rest_secrets, users, .. }) = (config(), credentials());
     let mut live = LiveConfig {
         rest_secrets,
         users,

@@ -1,4 +1,4 @@
-//! The three kinds of credentials: signed JWTs of rooms, `expiry:user` with a shared secret, and static users.
+//! The kinds of credentials with a password: signed JWTs of rooms, `expiry:user` with a shared secret, static users.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,10 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use causeway_protocol::UnixSeconds;
 use causeway_protocol::ids::TokenId;
 use causeway_protocol::token::{PeerPolicy, TurnClaims, TurnVerifier};
-use causeway_stun::IntegrityKey;
+use causeway_stun::attributes::Userhash;
+use causeway_stun::{IntegrityKey, SecurityFeatures};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
+use super::check::{KeyKind, PasswordKind};
+use super::tokens::{ThirdParty, Tokens};
 use crate::event::Subject;
 
 /// What a relay accepts. A username is tried, in this order, as a room's JWT, as a REST username and as a static user,
@@ -24,13 +27,15 @@ pub struct Credentials {
     pub rest_secrets: Vec<RestSecret>,
     /// Users that never expire.
     pub users: Vec<StaticUser>,
+    /// Authorization servers whose access tokens are accepted (RFC 7635).
+    pub third_party: Option<ThirdParty>,
 }
 
 impl Credentials {
     /// Accepts nobody; a start to fill in.
     #[must_use]
     pub const fn none() -> Self {
-        Self { rooms: None, rest_secrets: Vec::new(), users: Vec::new() }
+        Self { rooms: None, rest_secrets: Vec::new(), users: Vec::new(), third_party: None }
     }
 }
 
@@ -83,7 +88,7 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
-    fn plain(subject: Subject, expires: Option<UnixSeconds>) -> Self {
+    pub(super) fn plain(subject: Subject, expires: Option<UnixSeconds>) -> Self {
         Self {
             subject,
             jti: None,
@@ -121,7 +126,25 @@ pub(crate) struct Keyring {
     realm: String,
     rooms: Option<TurnVerifier>,
     rest: Vec<Hmac<Sha1>>,
-    users: HashMap<Box<str>, IntegrityKey, foldhash::fast::FixedState>,
+    users: HashMap<Box<str>, UserKeys, foldhash::fast::FixedState>,
+    /// The users' names by their USERHASH; empty unless every name can be found so.
+    names: HashMap<[u8; 32], Box<str>, foldhash::fast::FixedState>,
+    pub(super) tokens: Option<Tokens>,
+}
+
+/// A static user's keys by both password algorithms.
+struct UserKeys {
+    md5: IntegrityKey,
+    sha256: IntegrityKey,
+}
+
+impl UserKeys {
+    const fn of(&self, kind: PasswordKind) -> &IntegrityKey {
+        match kind {
+            PasswordKind::Md5 => &self.md5,
+            PasswordKind::Sha256 => &self.sha256,
+        }
+    }
 }
 
 impl Keyring {
@@ -130,24 +153,47 @@ impl Keyring {
             realm: realm.to_owned(),
             rooms: credentials.rooms,
             rest: Vec::new(),
-            users: HashMap::with_hasher(hasher),
+            users: HashMap::with_hasher(hasher.clone()),
+            names: HashMap::with_hasher(hasher.clone()),
+            tokens: credentials.third_party.map(|third_party| Tokens::new(third_party, hasher)),
         };
         keyring.replace(&credentials.rest_secrets, credentials.users);
         keyring
     }
 
+    /// What a nonce may announce. A client that reads of username anonymity must send USERHASH (RFC 8489 §9.2.5), so
+    /// it is only announced where every name can be found by its hash: with static users alone.
+    pub(crate) fn features(&self) -> SecurityFeatures {
+        let algorithms = SecurityFeatures::PASSWORD_ALGORITHMS;
+        if self.names.is_empty() {
+            return algorithms;
+        }
+        algorithms.with(SecurityFeatures::USERNAME_ANONYMITY)
+    }
+
+    /// The name under which authorization servers know us, if any do.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.tokens.as_ref().map(Tokens::server_name)
+    }
+
+    /// The static user with this USERHASH.
+    pub(crate) fn named_by(&self, Userhash(hash): &Userhash) -> Option<&str> {
+        self.names.get(hash).map(AsRef::as_ref)
+    }
+
     /// The key and the grant of the credential with this username under whose key the request is sealed; `sealed_with`
-    /// says whether a key is that one.
+    /// says whether a key is that one, `kind` how it comes from the password.
     pub(crate) fn find(
         &self,
         username: &str,
+        kind: PasswordKind,
         now: UnixSeconds,
         sealed_with: impl Fn(&IntegrityKey) -> bool,
     ) -> Result<(IntegrityKey, Grant), Unauthenticated> {
         if let Some(verifier) = self.rooms.as_ref().filter(|_| looks_like_jwt(username))
             && let Ok(claims) = verifier.check(username, now)
         {
-            let key = self.key(username, &verifier.password(username));
+            let key = self.key(kind, username, &verifier.password(username));
             return if sealed_with(&key) { Ok((key, Grant::of_room(claims))) } else { Err(Unauthenticated) };
         }
         if let Some((expires, user)) = rest_username(username)
@@ -157,13 +203,13 @@ impl Keyring {
                 let mut mac = secret.clone();
                 mac.update(username.as_bytes());
                 let password = STANDARD.encode(mac.finalize().into_bytes());
-                let key = self.key(username, &password);
+                let key = self.key(kind, username, &password);
                 if sealed_with(&key) {
                     return Ok((key, Grant::plain(Subject::Rest(user.into()), Some(expires))));
                 }
             }
         }
-        match self.users.get(username) {
+        match self.users.get(username).map(|keys| keys.of(kind)) {
             Some(key) if sealed_with(key) => {
                 Ok((key.clone(), Grant::plain(Subject::Static(username.into()), None)))
             }
@@ -175,25 +221,51 @@ impl Keyring {
     pub(crate) fn replace(&mut self, rest_secrets: &[RestSecret], users: Vec<StaticUser>) {
         self.rest = rest_secrets.iter().map(keyed).collect();
         self.users.clear();
+        self.names.clear();
+        // A JWT or an `expiry:user` cannot be found by its hash: it is on no list of ours.
+        let is_enumerable = self.rooms.is_none() && self.rest.is_empty() && self.tokens.is_none();
         for StaticUser { name, password } in users {
-            let key = IntegrityKey::long_term_md5(&name, &self.realm, &password);
-            self.users.insert(name.into_boxed_str(), key);
+            let keys = UserKeys {
+                md5: derive(PasswordKind::Md5, &name, &self.realm, &password),
+                sha256: derive(PasswordKind::Sha256, &name, &self.realm, &password),
+            };
+            if is_enumerable {
+                self.names.insert(Userhash::of(&name, &self.realm).0, name.as_str().into());
+            }
+            self.users.insert(name.into_boxed_str(), keys);
         }
     }
 
     /// Whether the credential that was granted under this key would be granted under it again, its expiry aside.
-    pub(crate) fn still_holds(&self, subject: &Subject, username: &str, key: &IntegrityKey) -> bool {
+    pub(crate) fn still_holds(
+        &self,
+        subject: &Subject,
+        username: &str,
+        kind: KeyKind,
+        key: &IntegrityKey,
+    ) -> bool {
         match subject {
-            Subject::RoomPeer { .. } => true,
-            // At the beginning of time no credential has expired.
-            Subject::Rest(_) | Subject::Static(_) => {
-                self.find(username, UnixSeconds(0), |candidate| candidate.seals_like(key)).is_ok()
-            }
+            Subject::RoomPeer { .. } | Subject::Token(_) => true,
+            Subject::Rest(_) | Subject::Static(_) => match kind {
+                // At the beginning of time no credential has expired.
+                KeyKind::Password(kind) => {
+                    self.find(username, kind, UnixSeconds(0), |candidate| candidate.seals_like(key)).is_ok()
+                }
+                KeyKind::Token(_) => false,
+            },
         }
     }
 
-    fn key(&self, username: &str, password: &str) -> IntegrityKey {
-        IntegrityKey::long_term_md5(username, &self.realm, password)
+    fn key(&self, kind: PasswordKind, username: &str, password: &str) -> IntegrityKey {
+        derive(kind, username, &self.realm, password)
+    }
+}
+
+/// RFC 8489 §18.5.1.
+fn derive(kind: PasswordKind, username: &str, realm: &str, password: &str) -> IntegrityKey {
+    match kind {
+        PasswordKind::Md5 => IntegrityKey::long_term_md5(username, realm, password),
+        PasswordKind::Sha256 => IntegrityKey::long_term_sha256(username, realm, password),
     }
 }
 

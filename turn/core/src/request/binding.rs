@@ -13,8 +13,13 @@ use crate::relay::Relay;
 use crate::reply::Seal;
 
 /// What a client may add without our having to do anything about it.
-const UNDERSTOOD: &[AttributeType] =
-    &[AttributeType::USERNAME, AttributeType::REALM, AttributeType::NONCE, AttributeType::USERHASH];
+const UNDERSTOOD: &[AttributeType] = &[
+    AttributeType::USERNAME,
+    AttributeType::REALM,
+    AttributeType::NONCE,
+    AttributeType::PASSWORD_ALGORITHM,
+    AttributeType::USERHASH,
+];
 
 /// The same, and what asks for an answer from elsewhere, to elsewhere, or in fragments.
 const UNDERSTOOD_IN_DISCOVERY: &[AttributeType] = &[

@@ -31,7 +31,7 @@ impl Relay {
             State::Unbound { .. } | State::Connecting(_) | State::Bound => return Err(Refusal::BadRequest),
         }
         let allocation = self.allocations.get(entry.allocation).ok_or(Refusal::BadRequest)?;
-        if allocation.username != sender.username || !allocation.relayed.is_alive(request.now.moment) {
+        if !allocation.has_credential_of(sender) || !allocation.relayed.is_alive(request.now.moment) {
             return Err(Refusal::BadRequest);
         }
 

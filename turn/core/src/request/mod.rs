@@ -9,6 +9,7 @@ mod create_permission;
 mod pending;
 mod refresh;
 mod refusal;
+mod stranger;
 
 use causeway_protocol::Now;
 use causeway_stun::{AttributeType, Message};
@@ -25,12 +26,14 @@ use crate::verdict::Verdict;
 pub(crate) use pending::Pending;
 pub(crate) use refusal::Refusal;
 
-/// The attributes that requests of TURN may carry; others that must be understood bring 420. Absent are USERHASH and
-/// PASSWORD-ALGORITHM, which no nonce of ours announces.
+/// The attributes that requests of TURN may carry; others that must be understood bring 420.
 const UNDERSTOOD: &[AttributeType] = &[
     AttributeType::USERNAME,
     AttributeType::REALM,
     AttributeType::NONCE,
+    AttributeType::PASSWORD_ALGORITHM,
+    AttributeType::USERHASH,
+    AttributeType::ACCESS_TOKEN,
     AttributeType::CHANNEL_NUMBER,
     AttributeType::LIFETIME,
     AttributeType::XOR_PEER_ADDRESS,
@@ -121,7 +124,8 @@ impl Relay {
 
     fn authenticate(&self, request: &Request<'_>) -> Result<Authenticated, Refusal> {
         let checker = Checker {
-            realm: &self.config.realm,
+            realm: self.challenges.realm(),
+            announced: self.challenges.of(request.from.via.transport()),
             nonces: &self.nonces,
             keyring: &self.keyring,
             revocations: &self.revocations,
@@ -139,6 +143,10 @@ impl Relay {
         seal: Seal<'_>,
         outcome: &Result<Outcome, Refusal>,
     ) -> Result<Verdict, DropReason> {
+        match seal {
+            Seal::Open => self.admit_stranger(request, outcome.as_ref().err())?,
+            Seal::With(_, _) => {}
+        }
         match outcome {
             Ok(Outcome::Answered(reply)) => self.answer(request.from, *reply, AnswerCode::Success)?,
             Ok(Outcome::AnsweredElsewhere(to, reply)) => self.answer(*to, *reply, AnswerCode::Success)?,
@@ -158,9 +166,12 @@ impl Relay {
         seal: Seal<'_>,
         refusal: &Refusal,
     ) -> Result<(), DropReason> {
-        let challenge = refusal
-            .challenges()
-            .then(|| Challenge { realm: &self.config.realm, nonce: self.nonces.issue(&to, now.moment) });
+        let challenge = refusal.challenges().then(|| {
+            let announced = self.challenges.of(to.via.transport());
+            let nonce = self.nonces.issue(&to, now.moment, announced.features);
+            let third_party = self.challenges.third_party(to.via.transport());
+            Challenge { realm: self.challenges.realm(), announced, third_party, nonce }
+        });
         let reply = answer.error(seal, refusal, challenge);
         self.answer(to, reply, refusal.answer_code())
     }
@@ -175,7 +186,7 @@ impl Relay {
             return Err(Refusal::AllocationMismatch);
         };
         let allocation = self.allocations.get(number).ok_or(Refusal::AllocationMismatch)?;
-        if allocation.username != sender.username {
+        if !allocation.is_of(sender) {
             return Err(Refusal::WrongCredentials);
         }
         self.settle_move(number, request.from);

@@ -26,6 +26,8 @@ impl Relay {
         };
         let allocation = self.allocations.get_mut(number).ok_or(Refusal::AllocationMismatch)?;
 
+        allocation.renew(sender);
+
         // 2. A family that the allocation does not have: 443. Without one, all of its addresses are meant.
         let family = request
             .message

@@ -71,6 +71,7 @@ pub fn credentials() -> Credentials {
             StaticUser { name: "alice".to_owned(), password: "secret".to_owned() },
             StaticUser { name: "bob".to_owned(), password: "hush".to_owned() },
         ],
+        third_party: None,
     }
 }
 
@@ -85,9 +86,18 @@ impl World {
     }
 
     pub fn sharing(config: RelayConfig, own: Arc<OwnRelays>, seed: u64) -> Self {
+        Self::of(config, credentials(), own, seed)
+    }
+
+    pub fn accepting(config: RelayConfig, credentials: Credentials) -> Self {
+        let own = Arc::new(OwnRelays::new(config.relay_ips()));
+        Self::of(config, credentials, own, 1)
+    }
+
+    fn of(config: RelayConfig, credentials: Credentials, own: Arc<OwnRelays>, seed: u64) -> Self {
         let key = NonceKey::from_bytes([9; 32]);
         let random = StdRng::seed_from_u64(seed);
-        let relay = Relay::new(config, credentials(), &key, Arc::clone(&own), random).unwrap();
+        let relay = Relay::new(config, credentials, &key, Arc::clone(&own), random).unwrap();
         Self {
             relay,
             now: Now { moment: Moment::from_origin(Duration::from_secs(1_000)), unix: UNIX },
@@ -220,6 +230,7 @@ pub struct Client {
     pub username: String,
     pub password: String,
     pub nonce: Vec<u8>,
+    /// Negotiates SHA-256 for its key and its seals.
     pub sha256: bool,
     pub fingerprint: bool,
     next_transaction: u64,
@@ -298,7 +309,10 @@ impl Client {
     }
 
     pub fn key(&self) -> IntegrityKey {
-        IntegrityKey::long_term_md5(&self.username, REALM, &self.password)
+        match self.sha256 {
+            true => IntegrityKey::long_term_sha256(&self.username, REALM, &self.password),
+            false => IntegrityKey::long_term_md5(&self.username, REALM, &self.password),
+        }
     }
 
     /// A sealed request.
@@ -311,6 +325,10 @@ impl Client {
             writer.put(&Username::new(&self.username).unwrap()).unwrap();
             writer.put(&Realm::new(REALM).unwrap()).unwrap();
             writer.put(&Nonce::new(&self.nonce).unwrap()).unwrap();
+            if self.sha256 {
+                writer.put(&PasswordAlgorithms::SHA256_AND_MD5).unwrap();
+                writer.put(&PasswordAlgorithm::new(Algorithm::SHA256)).unwrap();
+            }
             match self.sha256 {
                 true => writer.put_integrity_sha256(&self.key()).unwrap(),
                 false => writer.put_integrity(&self.key()).unwrap(),
