@@ -6,7 +6,7 @@ use std::time::Duration;
 use causeway_protocol::token::TurnVerifier;
 use causeway_turn_core::{
     ConfigError, Credentials, Limits, Listener, LiveConfig, LoopbackPeers, NonceKey, OwnRelays, Relay,
-    RelayConfig, RestSecret, StaticUser, TcpRelaying, WorkerNumber,
+    RelayConfig, RestSecret, StaticUser, StrangerAnswers, TcpRelaying, WorkerNumber,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -35,6 +35,7 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
         limits: live.limits,
         // The shell has no TCP relay sockets.
         tcp_relaying: TcpRelaying::Refused,
+        strangers: settings.strangers.limits(workers),
         loopback_peers: if settings.allow_loopback_peers {
             LoopbackPeers::AllowedForTests
         } else {
@@ -78,6 +79,21 @@ pub(crate) fn nonce_key() -> NonceKey {
     NonceKey::random(&mut rand::rng())
 }
 
+/// Tells the operator what the realm's length costs in answers to strangers.
+pub(crate) fn announce_answers(answers: StrangerAnswers) {
+    match answers {
+        StrangerAnswers::Complete => {}
+        StrangerAnswers::Shortened => tracing::info!(
+            "turn.realm is too long for all that clients could be told over UDP (SHA-256, third-party authorization) \
+             in small answers; 20 bytes leave room for one of them"
+        ),
+        StrangerAnswers::Large => tracing::warn!(
+            "the realm has more than 44 bytes; answers to strangers over UDP exceed 3.3 times their requests, which \
+             invites reflection; choose a shorter turn.realm"
+        ),
+    }
+}
+
 /// One worker's core.
 pub(crate) fn relay(
     config: RelayConfig,
@@ -93,5 +109,10 @@ pub(crate) fn relay(
 
 fn credentials(settings: &TurnSettings, keys: Option<&RelayKeys>) -> Credentials {
     let LiveConfig { rest_secrets, users, .. } = live(settings, 1);
-    Credentials { rooms: keys.map(|keys| TurnVerifier::hs256(&keys.secret)), rest_secrets, users }
+    Credentials {
+        rooms: keys.map(|keys| TurnVerifier::hs256(&keys.secret)),
+        rest_secrets,
+        users,
+        third_party: settings.third_party.accepted(&settings.realm),
+    }
 }

@@ -34,7 +34,10 @@ mod worker;
 pub use control::{ControlError, ControlPlane};
 pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
-pub use settings::{DtlsSettings, SettingsProblem, StreamSettings, TurnSettings};
+pub use settings::{
+    DtlsSettings, SettingsProblem, StrangerSettings, StreamSettings, ThirdPartySettings, TokenAlgorithm,
+    TokenKeySettings, TurnSettings,
+};
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;
 pub use user::UserEntry;

@@ -1,7 +1,9 @@
 //! What an operator can set about the relay, and the check that names every mistake at once.
 
 mod dtls;
+mod strangers;
 mod streams;
+mod third_party;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -13,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::user::UserEntry;
 
 pub use dtls::DtlsSettings;
+pub use strangers::StrangerSettings;
 pub use streams::StreamSettings;
+pub use third_party::{ThirdPartySettings, TokenAlgorithm, TokenKeySettings};
 
 /// RFC 8489 §14.3: a username has fewer than 509 bytes.
 const MAX_USERNAME_BYTES: usize = 508;
@@ -62,6 +66,10 @@ pub struct TurnSettings {
     pub allow_loopback_peers: bool,
     /// Clients over DTLS.
     pub dtls: DtlsSettings,
+    /// What whoever has not authenticated is answered.
+    pub strangers: StrangerSettings,
+    /// Authorization servers whose access tokens are accepted (RFC 7635).
+    pub third_party: ThirdPartySettings,
     /// Clients over TCP and TLS.
     pub streams: StreamSettings,
 }
@@ -86,6 +94,8 @@ impl Default for TurnSettings {
             max_allocations: 16_000,
             // A guess: a browser makes one per ICE server URL and network interface.
             allocations_per_user: 64,
+            strangers: StrangerSettings::default(),
+            third_party: ThirdPartySettings::default(),
             allow_loopback_peers: false,
             dtls: DtlsSettings::default(),
             streams: StreamSettings::default(),
@@ -137,6 +147,8 @@ impl TurnSettings {
             problems.add("allocations_per_user", "use at least 1");
         }
         self.dtls.check(&mut problems);
+        self.strangers.check(&mut problems);
+        self.third_party.check(&mut problems);
         self.streams.check(&mut problems);
         problems.0
     }

@@ -163,9 +163,14 @@ fn announce(settings: &TurnSettings, keys: Option<&RelayKeys>, listeners: &Liste
     if settings.allow_loopback_peers {
         tracing::warn!("clients can reach this host's own services through the relay (allow_loopback_peers)");
     }
-    if keys.is_none() && settings.users.is_empty() && settings.rest_secrets.is_empty() {
+    if keys.is_none()
+        && settings.users.is_empty()
+        && settings.rest_secrets.is_empty()
+        && settings.third_party.keys.is_empty()
+    {
         tracing::warn!(
-            "nobody can use the relay: there is no user, no REST secret and no key for room credentials"
+            "nobody can use the relay: there is no user, no REST secret, and no key for room credentials or access \
+             tokens"
         );
     }
 }
@@ -201,7 +206,7 @@ impl Starting {
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
         let handovers = handover::among(&wakers, config.max_lifetime);
         let dtls_identity = dtls::identity(settings)?;
-        let mut workers = Vec::with_capacity(count);
+        let mut workers: Vec<(Worker, WorkerHandle)> = Vec::with_capacity(count);
         for (index, ((poll, sockets, waker), handover)) in polls.into_iter().zip(handovers).enumerate() {
             let (orders, order_receiver) = mpsc::channel(ORDERS);
             let config = core_setup::config_of(index, &config);
@@ -219,6 +224,9 @@ impl Starting {
                 allocations: Arc::new(AtomicU64::new(0)),
             };
             workers.push((worker, WorkerHandle { orders, waker }));
+        }
+        if let Some((worker, _)) = workers.first() {
+            core_setup::announce_answers(worker.relay.stranger_answers());
         }
         Ok(Self { addresses: listeners.addresses, signals, workers, reports })
     }

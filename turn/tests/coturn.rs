@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use causeway_service::Hidden;
-use causeway_turn::TurnSettings;
+use causeway_turn::{ThirdPartySettings, TokenAlgorithm, TokenKeySettings, TurnSettings};
 use common::relay::{TestRelay, settings};
 
 const SECRET: &str = "north";
@@ -69,6 +69,25 @@ fn data_of_many_clients_on_many_workers_comes_back() {
     check("127.0.0.1", &["-X", "-m", "8", "-l", "1000", "-e", "127.0.0.1"]);
 }
 
+/// The client draws one of its three test keys for each session, and a fresh token under it.
+#[test]
+fn data_under_access_tokens_of_rfc_7635_comes_back() {
+    let key = |kid: &str, algorithm, key: &str| TokenKeySettings {
+        kid: kid.to_owned(),
+        key: Hidden::new(key),
+        algorithm,
+        expires: None,
+    };
+    let keys = vec![
+        key("north", TokenAlgorithm::A256GCM, "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEK"),
+        key("union", TokenAlgorithm::A128GCM, "MTIzNDU2Nzg5MDEyMzQ1Ngo="),
+        key("oldempire", TokenAlgorithm::A256GCM, "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIK"),
+    ];
+    let third_party = ThirdPartySettings { server_name: "relay".to_owned(), keys };
+    let relay = TestRelay::start(&TurnSettings { third_party, workers: 4, ..settings() });
+    judge(&run_at(&relay, "127.0.0.1", &["-J", "-X", "-g", "-m", "4", "-e", "127.0.0.1"]));
+}
+
 #[test]
 fn the_stun_client_learns_its_address() {
     let relay = start();
@@ -88,11 +107,15 @@ fn check(server: &str, mode: &[&str]) {
 
 /// What the client says in this mode, with a relay and a peer of its own.
 fn run(server: &str, mode: &[&str]) -> String {
-    let relay = start();
+    run_at(&start(), server, &[&["-u", "user", "-W", SECRET], mode].concat())
+}
+
+/// What the client says in this mode, with a peer of its own.
+fn run_at(relay: &TestRelay, server: &str, mode: &[&str]) -> String {
     let peer = EchoPeer::start();
     let output = Command::new(tool("timeout"))
         .args([LIMIT.as_ref(), tool("turnutils_uclient").as_os_str()])
-        .args(["-u", "user", "-W", SECRET, "-n", PACKETS])
+        .args(["-n", PACKETS])
         .args(["-p", &relay.v4().port().to_string(), "-r", &peer.port.to_string()])
         .args(mode)
         .arg(server)
