@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use causeway_protocol::token::TurnVerifier;
 use causeway_turn_core::{
-    ConfigError, Credentials, Limits, Listener, LiveConfig, LoopbackPeers, NonceKey, OwnRelays, Relay,
+    ConfigError, Credentials, Listener, LiveConfig, LoopbackPeers, Meters, NonceKey, OwnRelays, Relay,
     RelayConfig, RestSecret, StaticUser, StrangerAnswers, TcpRelaying, WorkerNumber,
 };
 use rand::SeedableRng;
@@ -16,8 +16,8 @@ use crate::listeners::Listeners;
 use crate::settings::TurnSettings;
 use crate::start::RelayKeys;
 
-/// The settings of one of `workers` cores.
-pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: usize) -> RelayConfig {
+/// The settings of the workers' cores.
+pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners) -> RelayConfig {
     let core_listeners = listeners
         .addresses
         .iter()
@@ -27,7 +27,7 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
             Listener { address: *address, relay_v4: v4, relay_v6: v6 }
         })
         .collect();
-    let live = live(settings, workers);
+    let live = live(settings);
     RelayConfig {
         relay_ports: settings.relay_port_min..=settings.relay_port_max,
         default_lifetime: live.default_lifetime,
@@ -45,8 +45,8 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
     }
 }
 
-/// What one of `workers` cores can be told again while it runs.
-pub(crate) fn live(settings: &TurnSettings, workers: usize) -> LiveConfig {
+/// What the cores can be told again while they run.
+pub(crate) fn live(settings: &TurnSettings) -> LiveConfig {
     LiveConfig {
         rest_secrets: settings.rest_secrets.iter().map(|secret| RestSecret::new(secret.expose())).collect(),
         users: settings
@@ -57,11 +57,7 @@ pub(crate) fn live(settings: &TurnSettings, workers: usize) -> LiveConfig {
             .collect(),
         default_lifetime: Duration::from_secs(settings.default_lifetime_seconds.into()),
         max_lifetime: Duration::from_secs(settings.max_lifetime_seconds.into()),
-        limits: Limits {
-            allocations: settings.max_allocations.div_ceil(workers),
-            allocations_per_user: settings.allocations_per_user,
-            ..Limits::default()
-        },
+        limits: settings.limits.core(),
     }
 }
 
@@ -94,6 +90,11 @@ pub(crate) fn announce_answers(answers: StrangerAnswers) {
     }
 }
 
+/// What the workers count together.
+pub(crate) fn meters() -> Arc<Meters> {
+    Arc::new(Meters::new(&mut rand::rng()))
+}
+
 /// One worker's core.
 pub(crate) fn relay(
     config: RelayConfig,
@@ -101,14 +102,15 @@ pub(crate) fn relay(
     keys: Option<&RelayKeys>,
     nonce_key: &NonceKey,
     own: Arc<OwnRelays>,
+    meters: Arc<Meters>,
 ) -> Result<Relay, ConfigError> {
     // ChaCha, seeded by the operating system: relay ports must not be guessed (CVE-2025-69217).
     let random = StdRng::from_rng(&mut rand::rng());
-    Relay::new(config, credentials(settings, keys), nonce_key, own, random)
+    Relay::new(config, credentials(settings, keys), nonce_key, own, meters, random)
 }
 
 fn credentials(settings: &TurnSettings, keys: Option<&RelayKeys>) -> Credentials {
-    let LiveConfig { rest_secrets, users, .. } = live(settings, 1);
+    let LiveConfig { rest_secrets, users, .. } = live(settings);
     Credentials {
         rooms: keys.map(|keys| TurnVerifier::hs256(&keys.secret)),
         rest_secrets,

@@ -30,7 +30,7 @@ fn warn(limit: Option<u64>, allocations: usize) {
         tracing::warn!(
             limit,
             wanted,
-            "the limit of open files is below max_allocations; raise it (ulimit -n, LimitNOFILE=) or lower that"
+            "the limit of open files is below limits.allocations; raise it (ulimit -n, LimitNOFILE=) or lower that"
         );
     }
 }

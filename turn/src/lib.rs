@@ -35,8 +35,8 @@ pub use control::{ControlError, ControlPlane};
 pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
 pub use settings::{
-    DtlsSettings, SettingsProblem, StrangerSettings, StreamSettings, ThirdPartySettings, TokenAlgorithm,
-    TokenKeySettings, TurnSettings,
+    DtlsSettings, LimitSettings, SettingsProblem, StrangerSettings, StreamSettings, ThirdPartySettings,
+    TokenAlgorithm, TokenKeySettings, TurnSettings,
 };
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;

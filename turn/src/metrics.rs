@@ -2,7 +2,7 @@
 //!
 //! The names are promises to operators. Labels are closed sets: no user, room or address.
 
-use causeway_turn_core::{AnswerCode, Counters, DropReason, RequestMethod};
+use causeway_turn_core::{AnswerCode, Counters, DropReason, Quota, RequestMethod};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::dtls::counts::{DtlsCounts, Ending, Refusal};
@@ -15,6 +15,7 @@ const RELAYED_PACKETS: &str = "causeway_turn_relayed_packets_total";
 const DROPPED: &str = "causeway_turn_dropped_total";
 const REQUESTS: &str = "causeway_turn_requests_total";
 const ANSWERS: &str = "causeway_turn_answers_total";
+const QUOTA_REFUSALS: &str = "causeway_turn_quota_refusals_total";
 const EVENTS_LOST: &str = "causeway_turn_events_lost_total";
 const SEND_FAILURES: &str = "causeway_turn_send_failures_total";
 const DTLS_SESSIONS: &str = "causeway_turn_dtls_sessions";
@@ -29,6 +30,7 @@ pub(crate) fn describe() {
     describe_counter!(DROPPED, "Datagrams refused, by reason");
     describe_counter!(REQUESTS, "STUN and TURN requests received, by method");
     describe_counter!(ANSWERS, "STUN and TURN requests answered, by error code or success");
+    describe_counter!(QUOTA_REFUSALS, "Allocate requests refused by a limit, by which");
     describe_counter!(EVENTS_LOST, "Reports of workers that the control plane was too slow to take");
     describe_counter!(SEND_FAILURES, "Datagrams that the kernel did not send, by reason");
     describe_gauge!(DTLS_SESSIONS, "DTLS sessions, handshakes that go on included");
@@ -57,6 +59,7 @@ pub(crate) struct Meter {
     dropped: [Total; DropReason::ALL.len()],
     requests: [Total; RequestMethod::ALL.len()],
     answers: [Total; AnswerCode::ALL.len()],
+    quota_refusals: [Total; Quota::ALL.len()],
     events_lost: Total,
     send_failures: [Total; SendFailure::ALL.len()],
     streams: stream::Meter,
@@ -128,6 +131,8 @@ impl Meter {
             requests: RequestMethod::ALL
                 .map(|method| Total::new(counter!(REQUESTS, "method" => method.as_str()))),
             answers: AnswerCode::ALL.map(|code| Total::new(counter!(ANSWERS, "code" => code.as_str()))),
+            quota_refusals: Quota::ALL
+                .map(|quota| Total::new(counter!(QUOTA_REFUSALS, "quota" => quota.as_str()))),
             events_lost: Total::new(counter!(EVENTS_LOST)),
             send_failures: SendFailure::ALL
                 .map(|reason| Total::new(counter!(SEND_FAILURES, "reason" => reason.as_str()))),
@@ -158,6 +163,9 @@ impl Meter {
         }
         for (total, code) in self.answers.iter_mut().zip(AnswerCode::ALL) {
             total.read(core.answers(code));
+        }
+        for (total, quota) in self.quota_refusals.iter_mut().zip(Quota::ALL) {
+            total.read(core.quota_refusals(quota));
         }
         self.events_lost.read(readings.events_lost);
         for (total, reason) in self.send_failures.iter_mut().zip(SendFailure::ALL) {

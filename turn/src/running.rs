@@ -65,7 +65,13 @@ impl RunningRelay {
     /// Allocations alive, over all workers.
     #[must_use]
     pub fn allocations(&self) -> u64 {
-        self.workers.iter().map(|worker| worker.allocations.load(Ordering::Relaxed)).sum()
+        self.allocations_by_worker().iter().sum()
+    }
+
+    /// Allocations alive of each worker.
+    #[must_use]
+    pub fn allocations_by_worker(&self) -> Vec<u64> {
+        self.workers.iter().map(|worker| worker.allocations.load(Ordering::Relaxed)).collect()
     }
 
     /// Takes over those of `settings` that [`TurnSettings::LIVE`] names; the others need a new start. Each worker changes
@@ -79,8 +85,8 @@ impl RunningRelay {
         if !problems.is_empty() {
             return Err(problems);
         }
-        files::raise_limit(settings.max_allocations);
-        let live = core_setup::live(settings, self.workers.len());
+        files::raise_limit(settings.limits.allocations);
+        let live = core_setup::live(settings);
         for worker in &self.workers {
             worker.handle.order(Control::Reconfigure(Box::new(live.clone()))).await;
         }

@@ -1,6 +1,7 @@
 //! What an operator can set about the relay, and the check that names every mistake at once.
 
 mod dtls;
+mod limits;
 mod strangers;
 mod streams;
 mod third_party;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::user::UserEntry;
 
 pub use dtls::DtlsSettings;
+pub use limits::LimitSettings;
 pub use strangers::StrangerSettings;
 pub use streams::StreamSettings;
 pub use third_party::{ThirdPartySettings, TokenAlgorithm, TokenKeySettings};
@@ -57,11 +59,8 @@ pub struct TurnSettings {
     pub default_lifetime_seconds: u32,
     /// The longest lifetime a client is granted, in seconds.
     pub max_lifetime_seconds: u32,
-    /// Allocations at a time in this process. Each worker takes an equal share.
-    pub max_allocations: usize,
-    /// Allocations at a time of one user, counted by each worker for itself. A room credential that carries its
-    /// own number overrides this.
-    pub allocations_per_user: u32,
+    /// What clients may hold at a time.
+    pub limits: LimitSettings,
     /// Lets clients reach 127.0.0.0/8 and ::1 through the relay. For tests: it exposes what listens on this host.
     pub allow_loopback_peers: bool,
     /// Clients over DTLS.
@@ -90,10 +89,7 @@ impl Default for TurnSettings {
             // RFC 8656 §3.2: ten minutes by default; §7.2: at most an hour is recommended.
             default_lifetime_seconds: 600,
             max_lifetime_seconds: 3600,
-            // A guess below the 16 384 ports of one address.
-            max_allocations: 16_000,
-            // A guess: a browser makes one per ICE server URL and network interface.
-            allocations_per_user: 64,
+            limits: LimitSettings::default(),
             strangers: StrangerSettings::default(),
             third_party: ThirdPartySettings::default(),
             allow_loopback_peers: false,
@@ -116,14 +112,8 @@ pub struct SettingsProblem {
 impl TurnSettings {
     /// The settings that [`RunningRelay::reconfigure`](crate::RunningRelay::reconfigure) takes over. A name stands for
     /// everything below it, too.
-    pub const LIVE: &[&str] = &[
-        "users",
-        "rest_secrets",
-        "default_lifetime_seconds",
-        "max_lifetime_seconds",
-        "max_allocations",
-        "allocations_per_user",
-    ];
+    pub const LIVE: &[&str] =
+        &["users", "rest_secrets", "default_lifetime_seconds", "max_lifetime_seconds", "limits"];
 
     /// Everything that is wrong with these settings; empty if the relay can start with them.
     #[must_use]
@@ -140,12 +130,7 @@ impl TurnSettings {
         if self.rest_secrets.iter().any(|secret| secret.expose().is_empty()) {
             problems.add("rest_secrets", "remove the empty secret: anybody could sign with it");
         }
-        if self.max_allocations == 0 {
-            problems.add("max_allocations", "use at least 1");
-        }
-        if self.allocations_per_user == 0 {
-            problems.add("allocations_per_user", "use at least 1");
-        }
+        self.limits.check(&mut problems);
         self.dtls.check(&mut problems);
         self.strangers.check(&mut problems);
         self.third_party.check(&mut problems);
@@ -275,8 +260,7 @@ mod tests {
             rest_secrets: vec![Hidden::new("")],
             default_lifetime_seconds: 1,
             max_lifetime_seconds: 0,
-            max_allocations: 0,
-            allocations_per_user: 0,
+            limits: LimitSettings { allocations: 0, allocations_per_user: 0, ..LimitSettings::default() },
             workers: 100_000,
             ..TurnSettings::default()
         };
@@ -295,8 +279,8 @@ mod tests {
                 "max_lifetime_seconds",
                 "workers",
                 "rest_secrets",
-                "max_allocations",
-                "allocations_per_user",
+                "limits.allocations",
+                "limits.allocations_per_user",
             ]
         );
     }

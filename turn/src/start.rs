@@ -142,7 +142,7 @@ pub fn start(
         workers => workers,
     };
     let listeners = listeners::bind(settings, count)?;
-    files::raise_limit(settings.max_allocations);
+    files::raise_limit(settings.limits.allocations);
     announce(settings, keys, &listeners, count);
     metrics::describe();
     Starting::new(settings, keys, listeners, count)?.run(node, bus)
@@ -190,12 +190,13 @@ impl Starting {
         listeners: Listeners,
         count: usize,
     ) -> Result<Self, StartError> {
-        let config = core_setup::config(settings, &listeners, count);
+        let config = core_setup::config(settings, &listeners);
         let own = Arc::new(OwnRelays::new(listeners.ips()));
+        let meters = core_setup::meters();
         let nonce_key = core_setup::nonce_key();
         let signals = Arc::new(Signals::default());
         // An end of every allocation at once fits, so that usage is not lost to a revoked room or a drain.
-        let (report_sender, reports) = mpsc::channel(REPORTS + 2 * settings.max_allocations);
+        let (report_sender, reports) = mpsc::channel(REPORTS + 2 * settings.limits.allocations);
         let sources = Arc::new(Sources::new(settings.streams.max_connections_per_source));
         let polls = listeners
             .sockets
@@ -212,7 +213,14 @@ impl Starting {
             let config = core_setup::config_of(index, &config);
             let worker = Worker {
                 index,
-                relay: core_setup::relay(config, settings, keys, &nonce_key, Arc::clone(&own))?,
+                relay: core_setup::relay(
+                    config,
+                    settings,
+                    keys,
+                    &nonce_key,
+                    Arc::clone(&own),
+                    Arc::clone(&meters),
+                )?,
                 poll,
                 sockets,
                 dtls: DtlsSessions::new(&settings.dtls, count, dtls_identity.clone())?,

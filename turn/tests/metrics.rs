@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use causeway_cluster::MemoryBus;
-use causeway_turn::TurnSettings;
+use causeway_turn::{LimitSettings, TurnSettings};
 use common::client::{Client, Incoming};
 use common::relay::{PASSWORD, TestRelay, USER, settings};
 use common::{PATIENCE, peer, receive, until};
@@ -72,6 +72,17 @@ fn requests_are_counted_by_method_and_answers_by_code() {
 }
 
 #[test]
+fn refused_allocations_are_counted_by_the_limit_that_refused_them() {
+    let limits = LimitSettings { allocations_per_source: 1, ..LimitSettings::default() };
+    let (mut relay, metrics) = start_with(&TurnSettings { limits, ..settings() });
+    relay.client().allocate();
+    assert_eq!(relay.client().try_allocate().error(), Some(486));
+    relay.stop();
+    check(&metrics, r#"causeway_turn_quota_refusals_total{quota="source"}"#, 1);
+    check(&metrics, r#"causeway_turn_quota_refusals_total{quota="user"}"#, 0);
+}
+
+#[test]
 fn what_the_kernel_does_not_send_is_counted() {
     let (mut relay, metrics) = start();
     let (mut client, peer) = (relay.client(), peer("127.0.0.1"));
@@ -89,7 +100,8 @@ fn what_the_kernel_does_not_send_is_counted() {
 fn reports_that_nobody_takes_are_counted_and_cost_no_memory() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
-    let one = TurnSettings { max_allocations: 1, ..settings() };
+    let one =
+        TurnSettings { limits: LimitSettings { allocations: 1, ..LimitSettings::default() }, ..settings() };
     // The control plane exists and does not run.
     let (running, _control) = metrics::with_local_recorder(&recorder, || {
         causeway_turn::start(&one, None, "node".parse().unwrap(), Arc::new(MemoryBus::new())).unwrap()
@@ -104,8 +116,12 @@ fn reports_that_nobody_takes_are_counted_and_cost_no_memory() {
 }
 
 fn start() -> (TestRelay, PrometheusHandle) {
+    start_with(&settings())
+}
+
+fn start_with(settings: &TurnSettings) -> (TestRelay, PrometheusHandle) {
     let recorder = PrometheusBuilder::new().build_recorder();
-    let relay = metrics::with_local_recorder(&recorder, || TestRelay::start(&settings()));
+    let relay = metrics::with_local_recorder(&recorder, || TestRelay::start(settings));
     (relay, recorder.handle())
 }
 

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use causeway_service::Hidden;
-use causeway_turn::{TurnSettings, UserEntry};
+use causeway_turn::{LimitSettings, TurnSettings, UserEntry};
 use common::client::Client;
 use common::relay::{TestRelay, settings};
 use common::until;
@@ -45,9 +45,13 @@ fn what_does_not_change_goes_on() {
 #[test]
 fn settings_that_are_refused_change_nothing() {
     let relay = TestRelay::start(&settings());
-    let bad = TurnSettings { users: vec![UserEntry::new("nocolon")], max_allocations: 0, ..settings() };
+    let limits = LimitSettings { allocations: 0, ..LimitSettings::default() };
+    let bad = TurnSettings { users: vec![UserEntry::new("nocolon")], limits, ..settings() };
     let problems = now(relay.running().reconfigure(&bad)).unwrap_err();
-    assert_eq!(problems.iter().map(|problem| problem.key).collect::<Vec<_>>(), ["users", "max_allocations"]);
+    assert_eq!(
+        problems.iter().map(|problem| problem.key).collect::<Vec<_>>(),
+        ["users", "limits.allocations"]
+    );
     relay.client().allocate();
 }
 

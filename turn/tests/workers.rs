@@ -5,7 +5,7 @@ mod common;
 
 use causeway_stun::Method;
 use causeway_stun::attributes::{EvenPort, RequestedTransport, ReservationToken};
-use causeway_turn::TurnSettings;
+use causeway_turn::{LimitSettings, TurnSettings};
 use common::client::{Client, Incoming};
 use common::relay::{TestRelay, settings};
 use common::{peer, receive};
@@ -14,9 +14,7 @@ const CHANNEL: u16 = 0x4000;
 
 #[test]
 fn workers_share_the_load_and_every_client_is_served() {
-    // A worker that got all 32 clients would have to refuse eight of them: its share is 24 allocations.
-    let four = TurnSettings { workers: 4, max_allocations: 4 * 24, ..settings() };
-    let relay = TestRelay::start(&four);
+    let relay = TestRelay::start(&TurnSettings { workers: 4, ..settings() });
     let peer = peer("127.0.0.1");
     let mut clients: Vec<Client> = (0..32).map(|_| relay.client()).collect();
     for client in &mut clients {
@@ -28,6 +26,21 @@ fn workers_share_the_load_and_every_client_is_served() {
         assert_eq!(client.receive(), Incoming::Channel(CHANNEL, b"pong".to_vec()));
     }
     assert_eq!(relay.running().allocations(), 32);
+    // That one worker gets all of them has a chance of one in 10^18.
+    assert!(relay.running().allocations_by_worker().iter().all(|allocations| *allocations < 32));
+}
+
+#[test]
+fn a_limit_counts_over_all_workers() {
+    let limits = LimitSettings { allocations: 8, ..LimitSettings::default() };
+    let relay = TestRelay::start(&TurnSettings { workers: 4, limits, ..settings() });
+    let mut clients: Vec<Client> = (0..8).map(|_| relay.client()).collect();
+    for client in &mut clients {
+        client.allocate();
+    }
+    assert_eq!(relay.client().try_allocate().error(), Some(508));
+    clients[0].refresh(0).expect_success();
+    relay.client().allocate();
 }
 
 #[test]

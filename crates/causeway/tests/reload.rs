@@ -29,9 +29,9 @@ fn a_file_that_is_replaced_takes_effect_without_a_restart() {
 #[test]
 fn a_file_with_mistakes_changes_nothing_and_the_log_names_every_one() {
     let (mut relay, file) = Configured::turn("[turn]\nusers = ['ada:one']\n");
-    file.replace("[turn]\nusers = ['bob']\nprot = 1\nmax_allocations = 0\nrest_secrets = 'swordfish'\n");
+    file.replace("[turn]\nusers = ['bob']\nprot = 1\nlimits.allocations = 0\nrest_secrets = 'swordfish'\n");
     let line = relay.log_with("configuration refused");
-    for mistake in ["turn.users", "turn.prot", "turn.max_allocations", "turn.rest_secrets"] {
+    for mistake in ["turn.users", "turn.prot", "turn.limits.allocations", "turn.rest_secrets"] {
         assert!(line.contains(mistake), "{mistake} is not told: {line}");
     }
     assert!(!line.contains("swordfish"), "{line}");

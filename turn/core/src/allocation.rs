@@ -9,10 +9,10 @@ use causeway_stun::{IntegrityKey, TransactionId};
 use crate::address::{ClientAddr, RelayPort};
 use crate::auth::check::{Authenticated, KeyKind, KnownCredential};
 use crate::auth::credentials::Grant;
-use crate::budget::BudgetNumber;
 use crate::channels::Channels;
 use crate::event::{AllocationId, Usage};
 use crate::icmp::IcmpLimit;
+use crate::meter::Admission;
 use crate::mobility::Mobile;
 use crate::permissions::Permissions;
 use crate::policy::Scope;
@@ -42,7 +42,8 @@ pub(crate) struct Allocation {
     /// The room's number, if the credential is for the room's peers only.
     pub(crate) room: Option<u32>,
     pub(crate) usage: Usage,
-    pub(crate) budget: Option<BudgetNumber>,
+    /// Its part in what the node counts.
+    pub(crate) admission: Admission,
     /// It can move (RFC 8016).
     pub(crate) mobile: Option<Mobile>,
     /// Whether the allocation is on the list of those whose usage is to be reported.
@@ -113,6 +114,7 @@ impl Allocation {
         client: ClientAddr,
         sender: Authenticated,
         protocol: RelayProtocol,
+        admission: Admission,
         relayed: Relayed,
         created_by: TransactionId,
     ) -> Self {
@@ -130,7 +132,7 @@ impl Allocation {
             connections: Vec::new(),
             room: None,
             usage: Usage::default(),
-            budget: None,
+            admission,
             mobile: None,
             changed: false,
             icmp: IcmpLimit::default(),

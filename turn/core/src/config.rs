@@ -156,7 +156,8 @@ impl Listener {
     }
 }
 
-/// How much a relay holds at a time; each is per [`Relay`](crate::Relay), that is per worker.
+/// How much there may be at a time: in the process, over all relays that share [`Meters`](crate::Meters), unless it says
+/// otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Allocations in total, then 508. Default: 20,000, a guess: more than a range of ports holds per address.
@@ -164,13 +165,18 @@ pub struct Limits {
     /// Allocations of one user or room peer whose credential says nothing, then 486. Default: 64, a guess that leaves
     /// room for a browser with many interfaces and several calls.
     pub allocations_per_user: u32,
+    /// Allocations of one room, then 486; 0: no limit. Default: 1,000, a guess: a call of 250 with four each.
+    pub allocations_per_room: u32,
+    /// Allocations from one IPv4 address or IPv6 /64, then 486; 0: no limit. Default: 4,000, a guess: a large office
+    /// behind one address is served, and still no source takes more than a fifth of the whole.
+    pub allocations_per_source: u32,
     /// Permissions of one allocation, then 508. Default: 128, a guess: a mesh of 30 peers with four addresses each.
     pub permissions: usize,
     /// Channels of one allocation, then 508. Default: 128, for the same reason.
     pub channels: usize,
-    /// Allocate requests that wait for the shell to bind a port, then 508. Default: 1024, a guess.
+    /// Allocate requests of one relay that wait for the shell to bind a port, then 508. Default: 1024, a guess.
     pub pending_binds: usize,
-    /// Ports reserved with EVEN-PORT and not used yet, then 508. Default: 256, a guess.
+    /// Ports of one relay reserved with EVEN-PORT and not used yet, then 508. Default: 256, a guess.
     pub reservations: usize,
     /// Connections between one TCP allocation and its peers, of whatever state; then 508, and peers that connect are
     /// refused. Default: 64, a guess.
@@ -191,6 +197,8 @@ impl Default for Limits {
         Self {
             allocations: 20_000,
             allocations_per_user: 64,
+            allocations_per_room: 1_000,
+            allocations_per_source: 4_000,
             permissions: 128,
             channels: 128,
             pending_binds: 1024,

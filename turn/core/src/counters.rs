@@ -5,6 +5,7 @@ use causeway_stun::Method;
 use crate::dropped::DropReason;
 use crate::event::Usage;
 use crate::forbidden::Forbidden;
+use crate::meter::Quota;
 
 /// Totals since the relay started; `allocations` is the number alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Counters {
     pub answers: [u64; AnswerCode::ALL.len()],
     /// Peers that clients were denied, by [`Forbidden::index`].
     pub denied: [u64; Forbidden::ALL.len()],
+    /// Allocate requests refused by a limit, by [`Quota::index`].
+    pub quota_refusals: [u64; Quota::ALL.len()],
     /// Allocations alive.
     pub allocations: u64,
     /// Connections between TCP allocations and peers, of whatever state.
@@ -33,6 +36,7 @@ impl Default for Counters {
             requests: [0; RequestMethod::ALL.len()],
             answers: [0; AnswerCode::ALL.len()],
             denied: [0; Forbidden::ALL.len()],
+            quota_refusals: [0; Quota::ALL.len()],
             allocations: 0,
             connections: 0,
         }
@@ -58,6 +62,12 @@ impl Counters {
         self.answers.get(code.index()).copied().unwrap_or(0)
     }
 
+    /// How many Allocate requests this limit refused.
+    #[must_use]
+    pub fn quota_refusals(&self, quota: Quota) -> u64 {
+        self.quota_refusals.get(quota.index()).copied().unwrap_or(0)
+    }
+
     /// How often a client was denied a peer for this reason.
     #[must_use]
     pub fn denied(&self, reason: Forbidden) -> u64 {
@@ -74,6 +84,10 @@ impl Counters {
 
     pub(crate) fn count_request(&mut self, method: RequestMethod) {
         increment(self.requests.get_mut(method.index()));
+    }
+
+    pub(crate) fn count_quota_refusal(&mut self, quota: Quota) {
+        increment(self.quota_refusals.get_mut(quota.index()));
     }
 
     pub(crate) fn count_answer(&mut self, code: AnswerCode) {
@@ -108,7 +122,7 @@ macro_rules! labels {
                 }
             }
 
-            /// The place in `ALL` and in [`Counters`].
+            /// The place in `ALL` and in [`Counters`](crate::Counters).
             #[must_use]
             pub const fn index(self) -> usize {
                 self as usize
@@ -116,6 +130,8 @@ macro_rules! labels {
         }
     };
 }
+
+pub(crate) use labels;
 
 labels! {
     /// The methods that clients may request.

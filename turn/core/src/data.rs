@@ -139,9 +139,7 @@ impl Relay {
         now: Now,
     ) -> Result<(), DropReason> {
         let allocation = self.allocations.get_mut(number).ok_or(DropReason::NoAllocation)?;
-        if let Some(budget) = allocation.budget
-            && !self.budgets.spend(budget, payload_length)
-        {
+        if !allocation.admission.spend(payload_length) {
             self.end(number, EndReason::BudgetSpent);
             return Err(DropReason::BudgetSpent);
         }

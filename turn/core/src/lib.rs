@@ -13,7 +13,7 @@
 //! on_control, on_timeout│ relay.rs ───────────────────────────────────────────────┼─► Action::{Unbind, Report}
 //!                       └─────────────────────────────────────────────────────────┘
 //! ```
-//! The only thing relays share is [`OwnRelays`], the set of live relay ports.
+//! Relays share two things: [`OwnRelays`], the set of live relay ports, and [`Meters`], what they count together.
 //!
 //! # How a shell drives it
 //!
@@ -31,7 +31,8 @@
 //! let config = RelayConfig::new("example.org", vec![listener]);
 //! let own = Arc::new(OwnRelays::new(config.relay_ips()));
 //! let key = NonceKey::random(&mut random);
-//! let mut relay = Relay::new(config, Credentials::none(), &key, own, random)?;
+//! let meters = Arc::new(Meters::new(&mut random));
+//! let mut relay = Relay::new(config, Credentials::none(), &key, own, meters, random)?;
 //! # let now = Now { moment: Moment::default(), unix: UnixSeconds(0) };
 //! # let from = ClientAddr { source: "198.51.100.7:40000".parse()?, listener: ListenerId(0), via: Via::Udp };
 //! # let datagram = [0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
@@ -71,7 +72,6 @@ mod address;
 mod allocation;
 mod asks;
 mod auth;
-mod budget;
 mod channels;
 mod config;
 mod counters;
@@ -83,6 +83,7 @@ mod event;
 mod external;
 mod forbidden;
 mod icmp;
+mod meter;
 mod mobility;
 mod own;
 mod peer_rules;
@@ -119,6 +120,7 @@ pub use dropped::DropReason;
 pub use event::{AllocationId, EndReason, Event, Subject, Traffic, Usage};
 pub use external::{ExternalIp, ExternalIpError, ExternalIps};
 pub use forbidden::Forbidden;
+pub use meter::{Meters, Quota};
 pub use mobility::Tickets;
 pub use own::OwnRelays;
 pub use peer_rules::{PeerRules, PrivateRoomPeers};

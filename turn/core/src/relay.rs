@@ -16,7 +16,6 @@ use crate::asks::Asks;
 use crate::auth::challenge::{Challenges, StrangerAnswers};
 use crate::auth::credentials::{Credentials, Keyring};
 use crate::auth::nonce::{NonceKey, Nonces};
-use crate::budget::{BudgetNumber, Budgets};
 use crate::config::{ConfigError, RelayConfig};
 use crate::counters::{AnswerCode, Counters};
 use crate::data::IndicationIds;
@@ -25,6 +24,7 @@ use crate::discovery::AlternateTable;
 use crate::dropped::DropReason;
 use crate::event::{EndReason, Event, Subject};
 use crate::external::ExternalIps;
+use crate::meter::Meters;
 use crate::mobility::Tickets;
 use crate::own::OwnRelays;
 use crate::policy::Policy;
@@ -62,11 +62,9 @@ pub struct Relay {
     pub(crate) pending: HashMap<u64, Pending, FixedState>,
     pub(crate) next_pending: u64,
     pub(crate) next_allocation: u64,
-    /// Allocations, pending ones too, by whom they count for.
-    pub(crate) users: HashMap<Subject, u32, FixedState>,
     pub(crate) ports: Ports,
     pub(crate) reservations: Reservations,
-    pub(crate) budgets: Budgets,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) connections: Connections,
     pub(crate) expiry: Wheel,
     pub(crate) rooms: Rooms,
@@ -89,7 +87,7 @@ pub(crate) enum Holder {
 }
 
 impl Relay {
-    /// A relay without clients. `nonce_key` and `own` are shared by the relays of a process; `random` must be
+    /// A relay without clients. `nonce_key`, `own` and `meters` are shared by the relays of a process; `random` must be
     /// unpredictable, since ports and tokens come from it.
     ///
     /// # Errors
@@ -99,6 +97,7 @@ impl Relay {
         credentials: Credentials,
         nonce_key: &NonceKey,
         own: Arc<OwnRelays>,
+        meters: Arc<Meters>,
         mut random: impl CryptoRng + Send + 'static,
     ) -> Result<Self, ConfigError> {
         config.check()?;
@@ -129,10 +128,9 @@ impl Relay {
             pending: HashMap::with_hasher(hasher.clone()),
             next_pending: 0,
             next_allocation: 0,
-            users: HashMap::with_hasher(hasher.clone()),
             ports: Ports::new(config.relay_ports.clone(), own),
             reservations: Reservations::new(),
-            budgets: Budgets::new(hasher.clone()),
+            meters,
             connections: Connections::new(config.worker, hasher.clone()),
             rooms: Rooms::new(hasher.clone()),
             asks: Asks::default(),
@@ -352,12 +350,10 @@ impl Relay {
         for address in allocation.relayed.iter() {
             self.unbind(address.port);
         }
-        self.leave(&allocation.grant.subject);
         if let Some(room) = allocation.room {
             self.rooms.leave(room);
             self.asks.forget(allocation.client);
         }
-        self.close_budget(allocation.budget);
         if allocation.changed {
             self.reports.forget(number);
         }
@@ -374,21 +370,6 @@ impl Relay {
     pub(crate) fn unbind(&mut self, port: RelayPort) {
         self.ports.release(port);
         self.queue.push(Action::Unbind(port));
-    }
-
-    /// One allocation fewer counts for this user.
-    pub(crate) fn leave(&mut self, subject: &Subject) {
-        let Some(count) = self.users.get_mut(subject) else { return };
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            self.users.remove(subject);
-        }
-    }
-
-    pub(crate) fn close_budget(&mut self, budget: Option<BudgetNumber>) {
-        if let Some(budget) = budget {
-            self.budgets.close(budget);
-        }
     }
 
     /// What was permitted at an address that has become ours, or is ours no more, is judged again.

@@ -29,11 +29,12 @@ fn every_relay_ip_must_be_in_the_shared_set() {
 }
 
 #[test]
-fn a_relay_can_move_to_its_thread_and_the_shared_set_to_all() {
+fn a_relay_can_move_to_its_thread_and_what_is_shared_to_all() {
     fn sent<T: Send>() {}
     fn shared<T: Send + Sync>() {}
     sent::<Relay>();
     shared::<OwnRelays>();
+    shared::<Meters>();
 }
 
 fn check(change: impl FnOnce(&mut RelayConfig), error: ConfigError) {
@@ -45,5 +46,7 @@ fn check(change: impl FnOnce(&mut RelayConfig), error: ConfigError) {
 
 fn start(config: RelayConfig, own: OwnRelays) -> Result<(), ConfigError> {
     let key = NonceKey::from_bytes([0; 32]);
-    Relay::new(config, Credentials::none(), &key, Arc::new(own), StdRng::seed_from_u64(1)).map(drop)
+    let mut random = StdRng::seed_from_u64(1);
+    let meters = Arc::new(Meters::new(&mut random));
+    Relay::new(config, Credentials::none(), &key, Arc::new(own), meters, random).map(drop)
 }

@@ -12,7 +12,6 @@ use super::pending::{Leg, LegState, Pending};
 use super::{Outcome, Refusal, Request};
 use crate::action::Reply;
 use crate::auth::check::Authenticated;
-use crate::budget::{BudgetNumber, BudgetRefused};
 use crate::config::Listener;
 use crate::mobility::{self, Mobile};
 use crate::ports::{PortPair, PortWish};
@@ -68,47 +67,19 @@ impl Relay {
 
         // 10. Quotas: 486. Our own limits, and no new client on a node that is to be empty soon: 508.
         let limits = self.config.limits;
-        if self.draining
-            || self.allocations.len().saturating_add(self.pending.len()) >= limits.allocations
-            || self.pending.len() >= limits.pending_binds
-        {
+        if self.draining || self.pending.len() >= limits.pending_binds {
             return Err(Refusal::InsufficientCapacity);
         }
-        let quota = sender.grant.allocations.unwrap_or(limits.allocations_per_user);
-        if self.users.get(&sender.grant.subject).copied().unwrap_or(0) >= quota {
-            return Err(Refusal::AllocationQuotaReached);
-        }
-
-        let budget = self.open_budget(sender, request)?;
-        let legs = match self.legs(wish, sender, request) {
-            Ok(legs) => legs,
-            Err(refusal) => {
-                self.close_budget(budget);
-                return Err(refusal);
-            }
-        };
+        let admission =
+            self.meters.admit(request.from, &sender.grant, &limits, request.now.unix).map_err(|quota| {
+                self.counters.count_quota_refusal(quota);
+                Refusal::of_quota(quota)
+            })?;
+        let legs = self.legs(wish, sender, request)?;
         let lifetime = self.config.granted_lifetime(lifetime);
         let mobile = mobile.then(Mobile::default);
-        self.begin(Pending::new(request, sender, protocol, mobile, lifetime, budget, legs), request.now);
+        self.begin(Pending::new(request, sender, protocol, mobile, lifetime, admission, legs), request.now);
         Ok(Outcome::Later)
-    }
-
-    /// The byte budget of the credential, if it has one: 486 once it is used up.
-    fn open_budget(
-        &mut self,
-        sender: &Authenticated,
-        request: &Request<'_>,
-    ) -> Result<Option<BudgetNumber>, Refusal> {
-        let (Some(jti), Some(bytes), Some(expires)) =
-            (&sender.grant.jti, sender.grant.bytes, sender.grant.expires)
-        else {
-            return Ok(None);
-        };
-        let opened = self.budgets.open(jti, bytes, expires, self.config.limits.budgets(), request.now.unix);
-        opened.map(Some).map_err(|refused| match refused {
-            BudgetRefused::Spent => Refusal::AllocationQuotaReached,
-            BudgetRefused::Full => Refusal::InsufficientCapacity,
-        })
     }
 
     /// Takes the ports; if none can be had the request fails, if one of two can be had it does not.

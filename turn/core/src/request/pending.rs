@@ -22,9 +22,9 @@ use crate::action::{Action, BindError, BindTicket};
 use crate::address::ClientAddr;
 use crate::allocation::{Allocation, Relayed, capped_lifetime};
 use crate::auth::check::Authenticated;
-use crate::budget::BudgetNumber;
 use crate::counters::AnswerCode;
 use crate::event::{AllocationId, Event};
+use crate::meter::Admission;
 use crate::mobility::Mobile;
 use crate::ports::{PortPair, PortUse, PortWish};
 use crate::relay::{Holder, Relay};
@@ -44,7 +44,7 @@ pub(crate) struct Pending {
     protocol: RelayProtocol,
     mobile: Option<Mobile>,
     lifetime: Duration,
-    budget: Option<BudgetNumber>,
+    admission: Admission,
     legs: [Option<Leg>; 2],
     /// The client's session is over: nobody is left to answer.
     abandoned: bool,
@@ -76,7 +76,7 @@ impl Pending {
         protocol: RelayProtocol,
         mobile: Option<Mobile>,
         lifetime: Duration,
-        budget: Option<BudgetNumber>,
+        admission: Admission,
         legs: [Option<Leg>; 2],
     ) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Pending {
             protocol,
             mobile,
             lifetime,
-            budget,
+            admission,
             legs,
             abandoned: false,
         }
@@ -129,8 +129,6 @@ impl Relay {
                 self.queue.push(bind(pending.protocol, BindTicket::new(number, index), *pair));
             }
         }
-        let users = self.users.entry(pending.sender.grant.subject.clone()).or_insert(0);
-        *users = users.saturating_add(1);
         self.by_client.insert(pending.client, Holder::Pending(number));
         let is_waiting = pending.is_waiting();
         self.pending.insert(number, pending);
@@ -184,7 +182,8 @@ impl Relay {
     /// Every leg is bound or given up: the allocation begins, or the request is refused.
     fn complete(&mut self, number: u64, now: Now) {
         let Some(pending) = self.pending.remove(&number) else { return };
-        let Pending { client, sender, answer, protocol, mobile, lifetime, budget, legs, abandoned } = pending;
+        let Pending { client, sender, answer, protocol, mobile, lifetime, admission, legs, abandoned } =
+            pending;
         if !abandoned {
             self.by_client.remove(&client);
         }
@@ -206,8 +205,6 @@ impl Relay {
                     LegState::Waiting(_) | LegState::Failed(_) => {}
                 }
             }
-            self.leave(&sender.grant.subject);
-            self.close_budget(budget);
             if abandoned {
                 return;
             }
@@ -240,8 +237,7 @@ impl Relay {
         let credential_expires = sender.grant.expires;
         let bytes_per_second = sender.grant.bytes_per_second;
         let mut allocation =
-            Allocation::new(id, client, sender.clone(), protocol, relayed, answer.transaction());
-        allocation.budget = budget;
+            Allocation::new(id, client, sender.clone(), protocol, admission, relayed, answer.transaction());
         allocation.mobile = mobile;
         let number = self.allocations.insert(allocation);
         let ticket = self.next_ticket(number);

@@ -3,6 +3,7 @@
 use causeway_stun::attributes::{Code, UnknownAttributes};
 
 use crate::counters::AnswerCode;
+use crate::meter::Quota;
 
 /// One variant per error code of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,14 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// RFC 8656 §7.2: 486 for what one user has too much of, 508 for what the node has too little of.
+    pub(crate) const fn of_quota(quota: Quota) -> Self {
+        match quota {
+            Quota::User | Quota::Room | Quota::Source | Quota::Bytes => Self::AllocationQuotaReached,
+            Quota::Node | Quota::Budgets => Self::InsufficientCapacity,
+        }
+    }
+
     /// The code on the wire.
     pub(crate) const fn code(&self) -> Code {
         match self {

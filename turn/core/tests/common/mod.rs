@@ -33,6 +33,7 @@ pub struct World {
     pub relay: Relay,
     pub now: Now,
     pub own: Arc<OwnRelays>,
+    pub meters: Arc<Meters>,
     /// The sockets that the shell has bound, by slot.
     pub bound: HashMap<u32, SocketAddr>,
     /// Ports that another process has.
@@ -86,22 +87,37 @@ impl World {
     }
 
     pub fn sharing(config: RelayConfig, own: Arc<OwnRelays>, seed: u64) -> Self {
-        Self::of(config, credentials(), own, seed)
+        let meters = Arc::new(Meters::new(&mut StdRng::seed_from_u64(seed)));
+        Self::of(config, credentials(), own, meters, seed)
     }
 
     pub fn accepting(config: RelayConfig, credentials: Credentials) -> Self {
         let own = Arc::new(OwnRelays::new(config.relay_ips()));
-        Self::of(config, credentials, own, 1)
+        let meters = Arc::new(Meters::new(&mut StdRng::seed_from_u64(1)));
+        Self::of(config, credentials, own, meters, 1)
     }
 
-    fn of(config: RelayConfig, credentials: Credentials, own: Arc<OwnRelays>, seed: u64) -> Self {
+    /// Another worker of the same node.
+    pub fn sibling(&self, config: RelayConfig, seed: u64) -> Self {
+        Self::of(config, credentials(), Arc::clone(&self.own), Arc::clone(&self.meters), seed)
+    }
+
+    fn of(
+        config: RelayConfig,
+        credentials: Credentials,
+        own: Arc<OwnRelays>,
+        meters: Arc<Meters>,
+        seed: u64,
+    ) -> Self {
         let key = NonceKey::from_bytes([9; 32]);
         let random = StdRng::seed_from_u64(seed);
-        let relay = Relay::new(config, credentials, &key, Arc::clone(&own), random).unwrap();
+        let relay =
+            Relay::new(config, credentials, &key, Arc::clone(&own), Arc::clone(&meters), random).unwrap();
         Self {
             relay,
             now: Now { moment: Moment::from_origin(Duration::from_secs(1_000)), unix: UNIX },
             own,
+            meters,
             bound: HashMap::new(),
             taken: vec![],
             waiting: vec![],
