@@ -159,7 +159,10 @@ async fn hand_out(mut usage: Subscription, signal: Arc<Signal>) {
             }
             // Of other topics, or made up for by the next report.
             Delivery::Message(
-                BusMessage::RelayOrder(_) | BusMessage::RoomAddresses(_) | BusMessage::RoomQuery(_),
+                BusMessage::RelayOrder(_)
+                | BusMessage::RoomLimits(_)
+                | BusMessage::RoomAddresses(_)
+                | BusMessage::RoomQuery(_),
             )
             | Delivery::Gap => {}
         }

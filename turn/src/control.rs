@@ -7,7 +7,7 @@ use causeway_cluster::{Bus, Delivery, Subscription};
 use causeway_protocol::Moment;
 use causeway_protocol::bus::BusMessage;
 use causeway_service::clock;
-use causeway_turn_core::{Control, Event, Subject, Usage};
+use causeway_turn_core::{Control, Event, Meters, Subject, Usage};
 use mio::Waker;
 use tokio::sync::mpsc;
 
@@ -65,6 +65,7 @@ pub struct ControlPlane {
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) exits: mpsc::Receiver<Exit>,
     pub(crate) ledger: Ledger,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl ControlPlane {
@@ -78,10 +79,14 @@ impl ControlPlane {
         let mut bus_open = true;
         let mut ticks = tokio::time::interval(PUBLISH_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut shares = tokio::time::interval(Meters::SHARE_EVERY);
+        shares.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while running > 0 {
             tokio::select! {
                 // Reports come before the exit of the worker that made them.
                 biased;
+                // Rates first: a flood of reports must not keep the node's bandwidth from being shared.
+                _ = shares.tick() => self.meters.share(clock::now()),
                 Some(report) = self.reports.recv() => self.on_report(clock::now().moment, report),
                 Some(exit) = self.exits.recv() => {
                     running -= 1;
@@ -167,12 +172,18 @@ impl ControlPlane {
                     worker.order(Control::Revoke(order.clone())).await;
                 }
             }
+            Delivery::Message(BusMessage::RoomLimits(limits)) => {
+                tracing::debug!(room = %limits.room, bytes_per_second = ?limits.bytes_per_second, "a room's rate");
+                self.meters.limit_room(limits, clock::now().unix);
+            }
             // Of another topic.
             Delivery::Message(
                 BusMessage::RelayUsage(_) | BusMessage::RoomAddresses(_) | BusMessage::RoomQuery(_),
             ) => {}
             Delivery::Gap => {
-                tracing::warn!("orders to the relay were lost; some revocations may not be in force");
+                tracing::warn!(
+                    "orders to the relay were lost; some revocations and rates of rooms may not be in force"
+                );
             }
         }
     }
@@ -270,6 +281,7 @@ mod tests {
                 reports: report_receiver,
                 exits,
                 ledger: Ledger::new("node".parse().unwrap()),
+                meters: crate::core_setup::meters(),
             };
             Self { plane, reports, exits: ExitSenders { control, joiner } }
         }

@@ -16,8 +16,8 @@ use crate::listeners::Listeners;
 use crate::settings::TurnSettings;
 use crate::start::RelayKeys;
 
-/// The settings of the workers' cores.
-pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners) -> RelayConfig {
+/// The settings of the cores of so many `workers`.
+pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: usize) -> RelayConfig {
     let core_listeners = listeners
         .addresses
         .iter()

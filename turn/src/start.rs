@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use causeway_cluster::{Bus, Topic};
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
-use causeway_turn_core::{ConfigError, OwnRelays, WorkerNumber};
+use causeway_turn_core::{ConfigError, Meters, OwnRelays, WorkerNumber};
 use mio::{Poll, Waker};
 use tokio::sync::mpsc;
 
@@ -181,6 +181,7 @@ struct Starting {
     signals: Arc<Signals>,
     workers: Vec<(Worker, WorkerHandle)>,
     reports: mpsc::Receiver<Report>,
+    meters: Arc<Meters>,
 }
 
 impl Starting {
@@ -190,7 +191,7 @@ impl Starting {
         listeners: Listeners,
         count: usize,
     ) -> Result<Self, StartError> {
-        let config = core_setup::config(settings, &listeners);
+        let config = core_setup::config(settings, &listeners, count);
         let own = Arc::new(OwnRelays::new(listeners.ips()));
         let meters = core_setup::meters();
         let nonce_key = core_setup::nonce_key();
@@ -236,7 +237,7 @@ impl Starting {
         if let Some((worker, _)) = workers.first() {
             core_setup::announce_answers(worker.relay.stranger_answers());
         }
-        Ok(Self { addresses: listeners.addresses, signals, workers, reports })
+        Ok(Self { addresses: listeners.addresses, signals, workers, reports, meters })
     }
 
     fn run(self, node: NodeId, bus: Arc<dyn Bus>) -> Result<(RunningRelay, ControlPlane), StartError> {
@@ -262,6 +263,7 @@ impl Starting {
             reports: self.reports,
             exits,
             ledger: Ledger::new(node),
+            meters: self.meters,
         };
         Ok((running, control))
     }

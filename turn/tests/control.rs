@@ -4,12 +4,12 @@
 mod common;
 
 use causeway_cluster::{Bus, Delivery, MemoryBus, Subscription, Topic};
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation};
+use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation, RoomLimits};
 use causeway_protocol::token::{PeerPolicy, TurnClaims, TurnCredential, TurnIssuer};
 use causeway_service::clock;
 use common::client::{Client, Incoming};
 use common::relay::{TestRelay, secret, settings};
-use common::{PATIENCE, peer, receive};
+use common::{PATIENCE, peer, receive, until};
 
 const CHANNEL: u16 = 0x4000;
 
@@ -62,6 +62,38 @@ fn check_revocation(revoke: Revocation) {
     assert_eq!(alice.try_allocate().error(), Some(401));
     // Nobody else is concerned.
     relay.client().allocate();
+}
+
+#[test]
+fn a_rooms_rate_from_the_bus_holds_and_is_lifted_again() {
+    let relay = TestRelay::start(&settings());
+    let peer = peer("127.0.0.1");
+    let mut client = client(&relay, "alice");
+    let relayed = client.allocate();
+    client.bind_channel(CHANNEL, peer.local_addr().unwrap());
+    let tell = |bytes_per_second| {
+        let room = "kitchen".parse().unwrap();
+        let order = RoomLimits { room, bytes_per_second, until: clock::now().unix.plus(60) };
+        relay.bus.publish(BusMessage::RoomLimits(order)).unwrap();
+    };
+    // In no room: what it sends comes behind, and says when to stop waiting.
+    let mut other = relay.client();
+    other.allocate();
+    other.bind_channel(CHANNEL, peer.local_addr().unwrap());
+    let mut passes = || {
+        client.send_channel(CHANNEL, b"four");
+        other.send_channel(CHANNEL, b"last");
+        let (first, from) = receive(&peer);
+        match from == relayed {
+            true => first == b"four" && receive(&peer).0 == b"last",
+            false => false,
+        }
+    };
+    assert!(passes());
+    tell(Some(0));
+    until(|| !passes());
+    tell(None);
+    until(passes);
 }
 
 struct Usage {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 pub enum Topic {
     /// [`BusMessage::RelayUsage`]: relays to whoever shows it.
     RelayUsage,
-    /// [`BusMessage::RelayOrder`]: rooms and admins to every relay.
+    /// [`BusMessage::RelayOrder`] and [`BusMessage::RoomLimits`]: rooms and admins to every relay.
     RelayOrders,
     /// [`BusMessage::RoomAddresses`]: relays and signaling to every relay.
     RoomAddresses,
@@ -25,7 +25,7 @@ impl Topic {
     pub const fn of(message: &BusMessage) -> Self {
         match message {
             BusMessage::RelayUsage(_) => Self::RelayUsage,
-            BusMessage::RelayOrder(_) => Self::RelayOrders,
+            BusMessage::RelayOrder(_) | BusMessage::RoomLimits(_) => Self::RelayOrders,
             BusMessage::RoomAddresses(_) => Self::RoomAddresses,
             BusMessage::RoomQuery(_) => Self::RoomQueries,
         }

@@ -18,6 +18,8 @@ pub enum BusMessage {
     RelayUsage(RelayUsage),
     /// To every relay.
     RelayOrder(RelayOrder),
+    /// To every relay.
+    RoomLimits(RoomLimits),
     /// To every relay, when it changes and again every [`RoomAddresses::REPEAT`].
     RoomAddresses(RoomAddresses),
     /// To everyone who sends [`RoomAddresses`].
@@ -48,6 +50,19 @@ pub struct RelayOrder {
     #[serde(flatten)]
     pub revoke: Revocation,
     /// When the last credential concerned expires, and the order may be forgotten.
+    pub until: UnixSeconds,
+}
+
+/// How fast relays may relay for a room, each node for itself. It replaces what was said before about the room, and holds
+/// for a room that comes later as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomLimits {
+    /// The room.
+    pub room: RoomId,
+    /// Application bytes per second, both directions of all allocations of the room together; 0 lets nothing pass.
+    /// `None`: what the relay's settings say.
+    pub bytes_per_second: Option<u64>,
+    /// Until when it holds; then the relay's settings hold again.
     pub until: UnixSeconds,
 }
 

@@ -60,7 +60,11 @@ fn server_messages_read_and_write_their_fixtures() {
 #[test]
 fn bus_messages_read_and_write_their_fixtures() {
     check_folder::<BusMessage>("bus");
-    check_kinds("bus", "kind", &["relay-usage", "relay-order", "room-addresses", "room-query"]);
+    check_kinds(
+        "bus",
+        "kind",
+        &["relay-usage", "relay-order", "room-limits", "room-addresses", "room-query"],
+    );
 }
 
 #[test]

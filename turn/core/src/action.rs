@@ -106,7 +106,7 @@ pub enum Control {
     RoomPeers(RoomPeers),
     /// Accept no new allocation; those alive go on.
     Drain,
-    /// Replace the limits; allocations alive stay, even beyond them.
+    /// Replace the limits; allocations alive stay, even beyond them, and relay at the new rates.
     Limits(Limits),
     /// Replace what an operator may change while the relay runs.
     Reconfigure(Box<LiveConfig>),

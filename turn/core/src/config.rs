@@ -170,6 +170,15 @@ pub struct Limits {
     /// Allocations from one IPv4 address or IPv6 /64, then 486; 0: no limit. Default: 4,000, a guess: a large office
     /// behind one address is served, and still no source takes more than a fifth of the whole.
     pub allocations_per_source: u32,
+    /// Application bytes per second of one allocation, each way, whose credential says nothing; 0: no limit. What exceeds
+    /// it is dropped. Default: 0.
+    pub allocation_bytes_per_second: u64,
+    /// Application bytes per second of one room, both ways together; 0: no limit. A room may be told its own. What
+    /// exceeds it is dropped. Default: 0.
+    pub room_bytes_per_second: u64,
+    /// Application bytes per second of all, both ways together; 0: no limit. When it is reached, rooms, and users that
+    /// are in none, get equal shares. Default: 0.
+    pub node_bytes_per_second: u64,
     /// Permissions of one allocation, then 508. Default: 128, a guess: a mesh of 30 peers with four addresses each.
     pub permissions: usize,
     /// Channels of one allocation, then 508. Default: 128, for the same reason.
@@ -199,6 +208,9 @@ impl Default for Limits {
             allocations_per_user: 64,
             allocations_per_room: 1_000,
             allocations_per_source: 4_000,
+            allocation_bytes_per_second: 0,
+            room_bytes_per_second: 0,
+            node_bytes_per_second: 0,
             permissions: 128,
             channels: 128,
             pending_binds: 1024,

@@ -130,7 +130,8 @@ impl Relay {
         }
     }
 
-    /// Counts application data; the piece that exceeds the credential's budget ends the allocation.
+    /// Counts application data, if no limit is in the way; the piece that exceeds the credential's budget ends the
+    /// allocation.
     pub(crate) fn account(
         &mut self,
         number: u32,
@@ -139,9 +140,11 @@ impl Relay {
         now: Now,
     ) -> Result<(), DropReason> {
         let allocation = self.allocations.get_mut(number).ok_or(DropReason::NoAllocation)?;
-        if !allocation.admission.spend(payload_length) {
-            self.end(number, EndReason::BudgetSpent);
-            return Err(DropReason::BudgetSpent);
+        if let Err(reason) = allocation.admission.take(direction, payload_length, now.moment) {
+            if reason == DropReason::BudgetSpent {
+                self.end(number, EndReason::BudgetSpent);
+            }
+            return Err(reason);
         }
         match direction {
             Direction::ToPeer => {

@@ -91,6 +91,12 @@ drop_reasons! {
     IcmpNotRelayed = "icmp_not_relayed",
     /// More ICMP errors in a second than a client is told.
     IcmpTooMany = "icmp_too_many",
+    /// Faster than the allocation may.
+    AllocationRate = "allocation_rate",
+    /// Faster than the room may.
+    RoomRate = "room_rate",
+    /// Faster than the room's, or the user's, share of a node that is full.
+    NodeShare = "node_share",
     /// The queue of answers is full.
     ReplyQueueFull = "reply_queue_full",
 }

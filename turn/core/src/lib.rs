@@ -120,7 +120,7 @@ pub use dropped::DropReason;
 pub use event::{AllocationId, EndReason, Event, Subject, Traffic, Usage};
 pub use external::{ExternalIp, ExternalIpError, ExternalIps};
 pub use forbidden::Forbidden;
-pub use meter::{Meters, Quota};
+pub use meter::{Bucket, Meters, Quota, Rate};
 pub use mobility::Tickets;
 pub use own::OwnRelays;
 pub use peer_rules::{PeerRules, PrivateRoomPeers};

@@ -30,7 +30,7 @@ impl Relay {
         let LiveConfig { rest_secrets, users, default_lifetime, max_lifetime, limits } = live;
         self.config.default_lifetime = default_lifetime;
         self.config.max_lifetime = max_lifetime;
-        self.config.limits = limits;
+        self.set_limits(limits);
         self.keyring.replace(&rest_secrets, users);
         self.challenges =
             Challenges::new(&self.config.realm, self.keyring.features(), self.keyring.server_name());

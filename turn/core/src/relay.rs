@@ -16,7 +16,7 @@ use crate::asks::Asks;
 use crate::auth::challenge::{Challenges, StrangerAnswers};
 use crate::auth::credentials::{Credentials, Keyring};
 use crate::auth::nonce::{NonceKey, Nonces};
-use crate::config::{ConfigError, RelayConfig};
+use crate::config::{ConfigError, Limits, RelayConfig};
 use crate::counters::{AnswerCode, Counters};
 use crate::data::IndicationIds;
 use crate::denials::Denials;
@@ -101,6 +101,7 @@ impl Relay {
         mut random: impl CryptoRng + Send + 'static,
     ) -> Result<Self, ConfigError> {
         config.check()?;
+        meters.set_limits(&config.limits);
         if let Some(ip) = config.relay_ips().find(|ip| own.find(*ip).is_none()) {
             return Err(ConfigError::UnknownRelayIp(ip));
         }
@@ -189,7 +190,7 @@ impl Relay {
             Control::Revoke(order) => self.revoke(now, order),
             Control::RoomPeers(peers) => self.on_room_peers(now, peers),
             Control::Drain => self.draining = true,
-            Control::Limits(limits) => self.config.limits = limits,
+            Control::Limits(limits) => self.set_limits(limits),
             Control::Reconfigure(live) => self.reconfigure(*live),
             Control::External(external) => self.set_external(external),
         }
@@ -370,6 +371,16 @@ impl Relay {
     pub(crate) fn unbind(&mut self, port: RelayPort) {
         self.ports.release(port);
         self.queue.push(Action::Unbind(port));
+    }
+
+    /// New allocations are held to these, and those alive relay at the new rates.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.config.limits = limits;
+        self.meters.set_limits(&limits);
+        let pending = self.pending.values().map(Pending::admission);
+        for admission in self.allocations.iter().map(|(_, allocation)| &allocation.admission).chain(pending) {
+            admission.set_limits(&limits);
+        }
     }
 
     /// What was permitted at an address that has become ours, or is ours no more, is judged again.

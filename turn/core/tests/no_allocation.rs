@@ -42,9 +42,15 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn no_relayed_datagram_allocates_on_any_of_the_four_ways() {
-    let mut world = World::new();
-    // A room's credential with a budget: everything that is counted is counted.
-    let credential = room_credential(|claims| claims.bytes = Some(1 << 40));
+    let mut config = config();
+    config.limits.room_bytes_per_second = 20_000_000;
+    config.limits.node_bytes_per_second = 20_000_000;
+    let mut world = World::with(config);
+    // A room's credential with a budget and rates on every level: everything that is counted is counted.
+    let credential = room_credential(|claims| {
+        claims.bytes = Some(1 << 40);
+        claims.bps = Some(10_000_000);
+    });
     let mut client = Client::with(&credential, "1.1.1.1:1000");
     let relayed = client.allocate(&mut world);
     client.bind(&mut world, 0x4000, PEER);
@@ -91,6 +97,24 @@ fn no_dropped_datagram_allocates() {
         assert!(matches!(relay.on_peer(world.now, port, peer(PEER), b"x"), Verdict::Dropped(_)));
     });
     assert_eq!(allocations, 0);
+}
+
+#[test]
+fn no_datagram_that_is_too_fast_allocates() {
+    let mut config = config();
+    config.limits.allocation_bytes_per_second = 1_000;
+    let mut world = World::with(config);
+    let (mut client, _) = world.allocated("1.1.1.1:1000");
+    client.bind(&mut world, 0x4000, PEER);
+    let datagram = channel_data(0x4000, &[7; 1000]);
+    let relay = &mut world.relay;
+    let allocations = count(|| {
+        for _ in 0..1000 {
+            relay.on_client(world.now, client.address, &datagram);
+        }
+    });
+    assert_eq!(allocations, 0);
+    assert!(relay.counters().dropped(DropReason::AllocationRate) > 900);
 }
 
 #[test]

@@ -213,8 +213,9 @@ fn a_name_that_is_too_long_for_its_attribute_is_refused_at_the_start() {
     let own = std::sync::Arc::new(OwnRelays::new(config().relay_ips()));
     let mut credentials = accepting();
     credentials.third_party.as_mut().unwrap().server_name = "x".repeat(128);
-    let random = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(1);
-    let relay = Relay::new(config(), credentials, &NonceKey::from_bytes([9; 32]), own, random);
+    let mut random = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(1);
+    let meters = std::sync::Arc::new(Meters::new(&mut random));
+    let relay = Relay::new(config(), credentials, &NonceKey::from_bytes([9; 32]), own, meters, random);
     assert_eq!(relay.err(), Some(ConfigError::ServerName));
 }
 

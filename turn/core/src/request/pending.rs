@@ -103,6 +103,10 @@ impl Pending {
         &self.sender
     }
 
+    pub(crate) const fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
     fn is_waiting(&self) -> bool {
         self.legs.iter().flatten().any(|leg| matches!(leg.state, LegState::Waiting(_)))
     }

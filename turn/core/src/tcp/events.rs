@@ -102,6 +102,8 @@ impl Relay {
         let number = entry.allocation;
         match self.account(number, direction, length, now) {
             Ok(()) => length,
+            // What waits is not dropped.
+            Err(DropReason::AllocationRate | DropReason::RoomRate | DropReason::NodeShare) => 0,
             Err(reason) => {
                 self.counters.count_drop(reason);
                 0
