@@ -186,7 +186,7 @@ impl Relay {
         let here = self.holder(request.from, request.now);
         if let Some(Holder::Allocation(number)) = here
             && let Some(allocation) = self.allocations.get(number)
-            && allocation.username == sender.username
+            && allocation.is_of(sender)
             && let Some(Mobile { answered: Some((transaction, answer)), .. }) = &allocation.mobile
             && *transaction == request.message.transaction_id()
         {
@@ -197,12 +197,13 @@ impl Relay {
         let ticket = self.tickets.open(ticket.0).ok_or(Refusal::AllocationMismatch)?;
         let number = ticket.number;
         let allocation = self.allocations.get_mut(number).ok_or(Refusal::AllocationMismatch)?;
+        let is_senders = allocation.is_of(sender);
         let mobile = allocation.mobile.as_mut().ok_or(Refusal::AllocationMismatch)?;
         let is_meant = ticket.worker == self.config.worker
             && ticket.allocation == allocation.id.0
             && ticket.epoch == mobile.epoch
             && allocation.relayed.is_alive(request.now.moment)
-            && allocation.username == sender.username;
+            && is_senders;
         if !is_meant {
             return Err(Refusal::AllocationMismatch);
         }
