@@ -19,7 +19,8 @@ pub struct ThirdPartySettings {
     /// The relay's name among the authorization servers: what tokens are made for. Empty: the realm. Short names leave
     /// room for it in answers to strangers; 20 bytes for it and as many for the realm fit.
     pub server_name: String,
-    /// The keys shared with authorization servers, any number, so that they can be rotated.
+    /// The keys shared with authorization servers, any number, so that they can be rotated, each as
+    /// `{ kid = "name", key = "base64" }`, optionally with `algorithm = "A128GCM"` and `expires = 1800000000`.
     pub keys: Vec<TokenKeySettings>,
 }
 
