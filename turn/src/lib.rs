@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+mod certificates;
 mod control;
 mod core_setup;
 mod dtls;
@@ -24,6 +25,7 @@ mod ledger;
 mod listeners;
 mod metrics;
 mod running;
+mod secure;
 mod settings;
 mod start;
 mod stream;
@@ -31,12 +33,13 @@ mod supervise;
 mod user;
 mod worker;
 
+pub use certificates::CertificateError;
 pub use control::{ControlError, ControlPlane};
 pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
 pub use settings::{
     DtlsSettings, LimitSettings, SettingsProblem, StrangerSettings, StreamSettings, ThirdPartySettings,
-    TokenAlgorithm, TokenKeySettings, TurnSettings,
+    TlsSettings, TokenAlgorithm, TokenKeySettings, TurnSettings,
 };
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;

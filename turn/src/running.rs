@@ -10,6 +10,7 @@ use std::time::Duration;
 use causeway_service::clock;
 use causeway_turn_core::Control;
 
+use crate::certificates::Watcher;
 use crate::control::WorkerHandle;
 use crate::core_setup;
 use crate::files;
@@ -35,6 +36,8 @@ pub struct RunningRelay {
     pub(crate) workers: Vec<RunningWorker>,
     /// Each worker's number, once, when it ends.
     pub(crate) ended: Receiver<usize>,
+    /// Keeps the certificate as its files are.
+    pub(crate) _watcher: Option<Watcher>,
 }
 
 pub(crate) struct RunningWorker {

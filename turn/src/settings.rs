@@ -5,6 +5,7 @@ mod limits;
 mod strangers;
 mod streams;
 mod third_party;
+mod tls;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ pub use limits::LimitSettings;
 pub use strangers::StrangerSettings;
 pub use streams::StreamSettings;
 pub use third_party::{ThirdPartySettings, TokenAlgorithm, TokenKeySettings};
+pub use tls::TlsSettings;
 
 /// RFC 8489 §14.3: a username has fewer than 509 bytes.
 const MAX_USERNAME_BYTES: usize = 508;
@@ -71,6 +73,8 @@ pub struct TurnSettings {
     pub third_party: ThirdPartySettings,
     /// Clients over TCP and TLS.
     pub streams: StreamSettings,
+    /// What TLS shows its clients.
+    pub tls: TlsSettings,
 }
 
 impl Default for TurnSettings {
@@ -95,6 +99,7 @@ impl Default for TurnSettings {
             allow_loopback_peers: false,
             dtls: DtlsSettings::default(),
             streams: StreamSettings::default(),
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -135,6 +140,7 @@ impl TurnSettings {
         self.strangers.check(&mut problems);
         self.third_party.check(&mut problems);
         self.streams.check(&mut problems);
+        self.tls.check(&mut problems);
         problems.0
     }
 

@@ -12,8 +12,10 @@ use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
 use causeway_turn_core::{ConfigError, Meters, OwnRelays, WorkerNumber};
 use mio::{Poll, Waker};
+use rustls::ServerConfig;
 use tokio::sync::mpsc;
 
+use crate::certificates::{CertificateError, Watcher};
 use crate::control::{ControlPlane, Report, WorkerHandle};
 use crate::core_setup;
 use crate::dtls::{self, DtlsSessions, NoDtls};
@@ -25,6 +27,7 @@ use crate::ledger::Ledger;
 use crate::listeners::{self, Listeners, Listening};
 use crate::metrics::{self, Meter};
 use crate::running::{RunningRelay, RunningWorker};
+use crate::secure::Secure;
 use crate::settings::{SettingsProblem, TurnSettings};
 use crate::stream::{Sources, StreamLimits, Streams};
 use crate::supervise::{self, ExitSenders};
@@ -93,6 +96,12 @@ pub enum StartError {
     /// DTLS cannot be offered.
     #[error(transparent)]
     Dtls(#[from] NoDtls),
+    /// The certificate that is configured cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// TLS has no source of random numbers, or none of its algorithms.
+    #[error("cannot set up TLS: {0}; set turn.streams.tls = false to go on without")]
+    Tls(#[source] rustls::Error),
     /// The operating system has no room for a worker: a thread, its poll or its registrations.
     #[error("cannot start a worker: {0}; start fewer workers or raise the limits of the process")]
     Worker(#[source] io::Error),
@@ -141,11 +150,12 @@ pub fn start(
         0 => std::thread::available_parallelism().map_or(1, NonZero::get).min(WorkerNumber::MAX.into()),
         workers => workers,
     };
+    let secure = Secure::prepare(settings)?;
     let listeners = listeners::bind(settings, count)?;
     files::raise_limit(settings.limits.allocations);
     announce(settings, keys, &listeners, count);
     metrics::describe();
-    Starting::new(settings, keys, listeners, count)?.run(node, bus)
+    Starting::new(settings, keys, listeners, secure, count)?.run(node, bus)
 }
 
 /// Tells the operator what runs, and what will surprise.
@@ -182,6 +192,7 @@ struct Starting {
     workers: Vec<(Worker, WorkerHandle)>,
     reports: mpsc::Receiver<Report>,
     meters: Arc<Meters>,
+    watcher: Option<Watcher>,
 }
 
 impl Starting {
@@ -189,6 +200,7 @@ impl Starting {
         settings: &TurnSettings,
         keys: Option<&RelayKeys>,
         listeners: Listeners,
+        secure: Secure,
         count: usize,
     ) -> Result<Self, StartError> {
         let config = core_setup::config(settings, &listeners, count);
@@ -202,7 +214,7 @@ impl Starting {
         let polls = listeners
             .sockets
             .into_iter()
-            .map(|listening| poll(listening, streams(settings, count, &sources)))
+            .map(|listening| poll(listening, streams(settings, count, &sources, secure.config.as_ref())))
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Worker)?;
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
@@ -237,7 +249,8 @@ impl Starting {
         if let Some((worker, _)) = workers.first() {
             core_setup::announce_answers(worker.relay.stranger_answers());
         }
-        Ok(Self { addresses: listeners.addresses, signals, workers, reports, meters })
+        let watcher = secure.watcher;
+        Ok(Self { addresses: listeners.addresses, signals, workers, reports, meters, watcher })
     }
 
     fn run(self, node: NodeId, bus: Arc<dyn Bus>) -> Result<(RunningRelay, ControlPlane), StartError> {
@@ -246,8 +259,13 @@ impl Starting {
         let exit_senders = ExitSenders { control, joiner };
         let orders = bus.subscribe(Topic::RelayOrders);
         // Dropped on an early return, which stops the workers that already run.
-        let mut running =
-            RunningRelay { addresses: self.addresses, signals: self.signals, workers: Vec::new(), ended };
+        let mut running = RunningRelay {
+            addresses: self.addresses,
+            signals: self.signals,
+            workers: Vec::new(),
+            ended,
+            _watcher: self.watcher,
+        };
         let mut handles = Vec::new();
         for (worker, handle) in self.workers {
             let allocations = Arc::clone(&worker.allocations);
@@ -278,6 +296,11 @@ fn poll(listening: Vec<Listening>, streams: Streams) -> io::Result<(Poll, Socket
 }
 
 /// A worker's share of connections.
-fn streams(settings: &TurnSettings, workers: usize, sources: &Arc<Sources>) -> Streams {
-    Streams::new(StreamLimits::share(&settings.streams, workers), Arc::clone(sources))
+fn streams(
+    settings: &TurnSettings,
+    workers: usize,
+    sources: &Arc<Sources>,
+    tls: Option<&Arc<ServerConfig>>,
+) -> Streams {
+    Streams::new(StreamLimits::share(settings, workers), Arc::clone(sources), tls.cloned())
 }

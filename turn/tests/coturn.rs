@@ -45,6 +45,11 @@ fn data_over_tcp_comes_back() {
 }
 
 #[test]
+fn data_over_tls_comes_back() {
+    check("127.0.0.1", &["-t", "-S", "-X", "-c", "-e", "127.0.0.1"]);
+}
+
+#[test]
 fn data_of_dual_allocations_comes_back() {
     check("127.0.0.1", &["-X", "-g", "-Z", "-e", "127.0.0.1"]);
 }

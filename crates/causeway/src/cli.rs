@@ -67,6 +67,12 @@ pub struct RelayFlags {
     /// The relay's second port, for `turns:` [default: 5349]
     #[arg(long, value_name = "PORT")]
     pub tls_port: Option<u16>,
+    /// The certificate that TLS clients are shown, with its issuers', as a PEM file [default: self-signed]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// A static TURN user; repeat for more
     #[arg(long, value_name = "NAME:PASSWORD")]
     pub user: Vec<String>,

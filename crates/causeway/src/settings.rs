@@ -158,6 +158,8 @@ fn relay(layers: Layers, flags: &RelayFlags) -> Layers {
         .flag("--realm", "turn.realm", flags.realm.clone())
         .flag("--listen", "turn.listen", list(&flags.listen))
         .flag("--tls-port", "turn.tls_port", flags.tls_port.map(u32::from))
+        .flag("--tls-cert", "turn.tls.certificate", path(flags.tls_cert.as_ref()))
+        .flag("--tls-key", "turn.tls.key", path(flags.tls_key.as_ref()))
         .flag("--user", "turn.users", list(&flags.user))
         .flag("--rest-secret", "turn.rest_secrets", list(&flags.rest_secret))
         .flag("--workers", "turn.workers", flags.workers)
@@ -168,6 +170,10 @@ fn relay(layers: Layers, flags: &RelayFlags) -> Layers {
             "turn.allow_loopback_peers",
             flags.allow_loopback_peers.then_some(true),
         )
+}
+
+fn path(path: Option<&PathBuf>) -> Option<String> {
+    path.map(|path| path.display().to_string())
 }
 
 fn text(value: Option<impl ToString>) -> Option<String> {

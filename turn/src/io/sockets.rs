@@ -225,7 +225,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::settings::StreamSettings;
+    use crate::settings::TurnSettings;
     use crate::stream::{Sources, StreamLimits};
 
     #[test]
@@ -281,8 +281,8 @@ mod tests {
     fn sockets() -> (mio::Poll, Sockets) {
         let poll = mio::Poll::new().unwrap();
         let registry = poll.registry().try_clone().unwrap();
-        let limits = StreamLimits::share(&StreamSettings::default(), 1);
-        let streams = Streams::new(limits, Arc::new(Sources::new(1)));
+        let limits = StreamLimits::share(&TurnSettings::default(), 1);
+        let streams = Streams::new(limits, Arc::new(Sources::new(1)), None);
         (poll, Sockets::new(registry, Vec::new(), streams).unwrap())
     }
 

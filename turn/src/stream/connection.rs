@@ -1,16 +1,19 @@
 //! One client's connection: its socket, what it carries, and what waits in both directions.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use causeway_protocol::Moment;
 use causeway_turn_core::{ClientAddr, ListenerId, SessionId, Via};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustls::ServerConfig;
 
 use crate::stream::counters::{Carried, CloseReason};
 use crate::stream::queue::{Full, Load, Queue};
 use crate::stream::sources::Place;
+use crate::stream::tls::{Tls, TlsFailure};
 
 /// RFC 8446 §5.1: the content type of a handshake record, TLS's first byte.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -41,12 +44,13 @@ enum Carrier {
     /// Nothing has come yet.
     Undecided,
     Tcp,
+    Tls(Tls),
 }
 
 /// Which transports a worker takes.
-#[derive(Clone, Copy, Debug)]
 pub(crate) struct Accepted {
     pub(crate) tcp: bool,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// What one look at a socket brought.
@@ -56,6 +60,8 @@ pub(crate) enum Fill {
     Bytes(usize),
     /// Nothing for now: the kernel tells when there is more.
     Blocked,
+    /// Nothing yet, and there is more to look at.
+    Later,
 }
 
 impl Connection {
@@ -88,6 +94,7 @@ impl Connection {
     pub(crate) fn client(&self, session: SessionId) -> ClientAddr {
         let via = match self.carrier {
             Carrier::Undecided | Carrier::Tcp => Via::Tcp(session),
+            Carrier::Tls(_) => Via::Tls(session),
         };
         ClientAddr { source: self.source, listener: self.listener, via }
     }
@@ -96,6 +103,7 @@ impl Connection {
         match self.carrier {
             Carrier::Undecided => Carried::Undecided,
             Carrier::Tcp => Carried::Tcp,
+            Carrier::Tls(_) => Carried::Tls,
         }
     }
 
@@ -117,7 +125,7 @@ impl Connection {
         };
         let read = match self.fill(room, accepted)? {
             Fill::Bytes(read) => read,
-            Fill::Blocked => return Ok(Fill::Blocked),
+            nothing @ (Fill::Blocked | Fill::Later) => return Ok(nothing),
         };
         if let Some(front) = buffer.get_mut(..kept) {
             front.copy_from_slice(&self.unread);
@@ -133,19 +141,28 @@ impl Connection {
 
     /// Reads from the socket, through what is on top of it.
     fn fill(&mut self, room: &mut [u8], accepted: &Accepted) -> Result<Fill, CloseReason> {
-        match self.carrier {
+        match &mut self.carrier {
             Carrier::Undecided => {
-                let filled = read(&mut self.socket, room)?;
-                if let (Fill::Bytes(_), Some(first)) = (filled, room.first()) {
-                    if *first == TLS_HANDSHAKE || !accepted.tcp {
-                        return Err(CloseReason::TransportOff);
-                    }
-                    self.carrier = Carrier::Tcp;
-                }
-                Ok(filled)
+                let Fill::Bytes(count) = read(&mut self.socket, room)? else { return Ok(Fill::Blocked) };
+                self.decide(room.get(..count).unwrap_or_default(), accepted)
             }
             Carrier::Tcp => read(&mut self.socket, room),
+            Carrier::Tls(tls) => tls.read(&mut self.socket, room),
         }
+    }
+
+    /// The first bytes tell what the connection carries.
+    fn decide(&mut self, first: &[u8], accepted: &Accepted) -> Result<Fill, CloseReason> {
+        if first.first() != Some(&TLS_HANDSHAKE) {
+            self.carrier = Carrier::Tcp;
+            return if accepted.tcp { Ok(Fill::Bytes(first.len())) } else { Err(CloseReason::TransportOff) };
+        }
+        let config = accepted.tls.as_ref().ok_or(CloseReason::TransportOff)?;
+        let mut tls = Tls::new(config)?;
+        let begun = tls.begin(first, &mut self.socket);
+        // Kept even if it failed: it knows why.
+        self.carrier = Carrier::Tls(tls);
+        begun.map(|()| Fill::Later)
     }
 
     /// Queues something for the client; [`flush`](Self::flush) sends it.
@@ -155,25 +172,44 @@ impl Connection {
 
     /// Whether something waits to be sent.
     pub(crate) fn waits(&self) -> bool {
-        !self.queue.is_empty()
+        let of_carrier = match &self.carrier {
+            Carrier::Undecided | Carrier::Tcp => false,
+            Carrier::Tls(tls) => tls.waits(),
+        };
+        of_carrier || !self.queue.is_empty()
     }
 
     /// Sends as much as the kernel takes.
     pub(crate) fn flush(&mut self) -> Result<(), CloseReason> {
-        while !self.queue.is_empty() {
-            match self.socket.write_vectored(&self.queue.front()) {
-                Ok(sent) => {
-                    self.queue.consume(sent);
-                    self.moved = true;
-                }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Ok(()),
-                    io::ErrorKind::Interrupted => {}
-                    _ => return Err(CloseReason::Broken),
-                },
-            }
-        }
+        self.moved |= match &mut self.carrier {
+            Carrier::Undecided | Carrier::Tcp => write(&mut self.socket, &mut self.queue)?,
+            Carrier::Tls(tls) => tls.flush(&mut self.socket, &mut self.queue)?,
+        };
         Ok(())
+    }
+
+    /// Its handshake is taking too long, if it has one that goes on: the reason to close it.
+    pub(crate) fn handshake_is_late(&mut self) -> Option<CloseReason> {
+        match &mut self.carrier {
+            Carrier::Tls(tls) if tls.is_handshaking() => Some(tls.fail(TlsFailure::TimedOut)),
+            Carrier::Undecided | Carrier::Tcp | Carrier::Tls(_) => None,
+        }
+    }
+
+    /// Why TLS failed, if it did.
+    pub(crate) fn tls_failure(&self) -> Option<TlsFailure> {
+        match &self.carrier {
+            Carrier::Undecided | Carrier::Tcp => None,
+            Carrier::Tls(tls) => tls.failure(),
+        }
+    }
+
+    /// Says goodbye before the connection is dropped.
+    pub(crate) fn close(&mut self) {
+        match &mut self.carrier {
+            Carrier::Undecided | Carrier::Tcp => {}
+            Carrier::Tls(tls) => tls.close(&mut self.socket),
+        }
     }
 
     /// Gives back memory that nothing needs at the moment.
@@ -197,4 +233,23 @@ fn read(socket: &mut TcpStream, room: &mut [u8]) -> Result<Fill, CloseReason> {
             },
         }
     }
+}
+
+/// Sends as much of `queue` as the kernel takes, and says whether anything moved.
+fn write(socket: &mut TcpStream, queue: &mut Queue) -> Result<bool, CloseReason> {
+    let mut moved = false;
+    while !queue.is_empty() {
+        match socket.write_vectored(&queue.front().map(IoSlice::new)) {
+            Ok(sent) => {
+                queue.consume(sent);
+                moved = true;
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => break,
+                io::ErrorKind::Interrupted => {}
+                _ => return Err(CloseReason::Broken),
+            },
+        }
+    }
+    Ok(moved)
 }

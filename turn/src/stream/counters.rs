@@ -4,11 +4,13 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use crate::labels::{labels, tally};
 use crate::metrics::{Level, Total};
+use crate::stream::tls::TlsFailure;
 
 const CONNECTIONS: &str = "causeway_turn_connections";
 const ACCEPTED: &str = "causeway_turn_connections_accepted_total";
 const REFUSED: &str = "causeway_turn_connections_refused_total";
 const CLOSED: &str = "causeway_turn_connections_closed_total";
+const TLS_FAILURES: &str = "causeway_turn_tls_failures_total";
 
 /// What each metric means, for `# HELP`.
 pub(crate) fn describe() {
@@ -16,6 +18,7 @@ pub(crate) fn describe() {
     describe_counter!(ACCEPTED, "Clients' connections whose first byte told their transport");
     describe_counter!(REFUSED, "Connections closed as they were accepted, by reason");
     describe_counter!(CLOSED, "Clients' connections that ended, by reason");
+    describe_counter!(TLS_FAILURES, "TLS sessions that failed, most of them during the handshake, by reason");
 }
 
 labels! {
@@ -58,6 +61,8 @@ labels! {
         TransportOff = "transport_off",
         /// It carries neither STUN nor ChannelData.
         Garbage = "garbage",
+        /// TLS failed; another metric says why.
+        Tls = "tls",
         /// A frame is longer than a client may send.
         FrameTooLong = "frame_too_long",
         /// No allocation came in time.
@@ -84,6 +89,11 @@ tally! {
 }
 
 tally! {
+    /// TLS failures, by reason.
+    TlsFailures of TlsFailure
+}
+
+tally! {
     /// Connections by what they carry.
     ByTransport of Carried
 }
@@ -97,6 +107,7 @@ pub(crate) struct StreamCounters {
     pub(crate) accepted: ByTransport,
     pub(crate) refused: Refusals,
     pub(crate) closed: Closures,
+    pub(crate) tls_failures: TlsFailures,
 }
 
 impl ByTransport {
@@ -114,6 +125,7 @@ pub(crate) struct Meter {
     accepted: [(Carried, Total); 2],
     refused: [Total; RefusalReason::ALL.len()],
     closed: [Total; CloseReason::ALL.len()],
+    tls_failures: [Total; TlsFailure::ALL.len()],
 }
 
 impl Meter {
@@ -127,6 +139,8 @@ impl Meter {
             refused: RefusalReason::ALL
                 .map(|reason| Total::new(counter!(REFUSED, "reason" => reason.as_str()))),
             closed: CloseReason::ALL.map(|reason| Total::new(counter!(CLOSED, "reason" => reason.as_str()))),
+            tls_failures: TlsFailure::ALL
+                .map(|reason| Total::new(counter!(TLS_FAILURES, "reason" => reason.as_str()))),
         }
     }
 
@@ -141,6 +155,9 @@ impl Meter {
         }
         for (total, reason) in self.closed.iter_mut().zip(CloseReason::ALL) {
             total.read(counters.closed.of(reason));
+        }
+        for (total, reason) in self.tls_failures.iter_mut().zip(TlsFailure::ALL) {
+            total.read(counters.tls_failures.of(reason));
         }
     }
 

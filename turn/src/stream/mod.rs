@@ -13,9 +13,11 @@ mod limits;
 mod queue;
 mod sources;
 mod table;
+mod tls;
 
 pub(crate) use counters::{CloseReason, Meter, RefusalReason, StreamCounters, describe};
 pub(crate) use limits::StreamLimits;
 pub(crate) use queue::Load;
 pub(crate) use sources::Sources;
 pub(crate) use table::{CHUNK, Chunk, PushError, Streams};
+pub(crate) use tls::config as tls_config;

@@ -9,7 +9,6 @@
 //! without reading, and is closed.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 
 /// Room for answers above the high-water mark: 32 of the longest.
 const ANSWER_ROOM: usize = 16 << 10;
@@ -59,9 +58,9 @@ impl Queue {
     }
 
     /// What is to be sent next, in two pieces.
-    pub(crate) fn front(&self) -> [IoSlice<'_>; 2] {
+    pub(crate) fn front(&self) -> [&[u8]; 2] {
         let (first, second) = self.bytes.as_slices();
-        [IoSlice::new(first), IoSlice::new(second)]
+        [first, second]
     }
 
     /// The first `count` bytes have been sent.
@@ -108,7 +107,7 @@ mod tests {
         queue.push([b"a", b"b", b"cd"], Load::Relayed).unwrap();
         queue.consume(1);
         queue.push([b"ef", b"", b""], Load::Answer).unwrap();
-        assert_eq!(queue.front().iter().flat_map(|part| part.to_vec()).collect::<Vec<_>>(), b"bcdef");
+        assert_eq!(queue.front().concat(), b"bcdef");
     }
 
     fn push(queue: &mut Queue, length: usize, load: Load) -> Result<(), Full> {

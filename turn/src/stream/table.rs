@@ -7,6 +7,7 @@ use causeway_protocol::Moment;
 use causeway_turn_core::{ClientAddr, ListenerId, SessionId};
 use mio::net::TcpStream;
 use mio::{Registry, Token};
+use rustls::ServerConfig;
 
 use crate::io::tcp;
 use crate::stream::connection::{Accepted, Connection, Fill};
@@ -32,6 +33,8 @@ pub(crate) enum Chunk {
     Bytes(ClientAddr, usize),
     /// Nothing for now, or the connection is at its end.
     Nothing,
+    /// Nothing yet, and there is more to look at.
+    Later,
 }
 
 /// One worker's connections. A session's number is its place here.
@@ -50,9 +53,10 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    pub(crate) fn new(limits: StreamLimits, sources: Arc<Sources>) -> Self {
+    /// `tls`: what TLS clients are served with; `None`: they are not.
+    pub(crate) fn new(limits: StreamLimits, sources: Arc<Sources>, tls: Option<Arc<ServerConfig>>) -> Self {
         Self {
-            accepted: Accepted { tcp: limits.tcp },
+            accepted: Accepted { tcp: limits.tcp, tls },
             limits,
             sources,
             places: Vec::new(),
@@ -142,19 +146,25 @@ impl Streams {
         let Some(connection) = self.places.get_mut(slot as usize).and_then(Option::as_mut) else {
             return Chunk::Nothing;
         };
-        let before = connection.carried();
-        match connection.receive(buffer, &self.accepted) {
+        let (carried_before, waited) = (connection.carried(), connection.waits());
+        let received = connection.receive(buffer, &self.accepted);
+        let carried = connection.carried();
+        if carried != carried_before {
+            self.counters.alive.leave(carried_before);
+            self.counters.alive.count(carried);
+            self.counters.accepted.count(carried);
+        }
+        // A handshake answers by itself.
+        if connection.waits() && !waited {
+            self.dirty.push(slot);
+        }
+        match received {
             Ok(Fill::Bytes(length)) => {
-                let carried = connection.carried();
-                if carried != before {
-                    self.counters.alive.leave(before);
-                    self.counters.alive.count(carried);
-                    self.counters.accepted.count(carried);
-                }
                 connection.last_heard = now;
                 Chunk::Bytes(connection.client(SessionId(slot)), length)
             }
             Ok(Fill::Blocked) => Chunk::Nothing,
+            Ok(Fill::Later) => Chunk::Later,
             Err(reason) => {
                 self.end(slot, reason);
                 Chunk::Nothing
@@ -253,8 +263,12 @@ impl Streams {
     /// Closes the next connection that is at its end, and says whose it was.
     pub(crate) fn pop_ended(&mut self) -> Option<ClientAddr> {
         let (slot, reason) = self.ending.pop()?;
-        let connection = self.remove(slot)?;
+        let mut connection = self.remove(slot)?;
+        connection.close();
         self.counters.closed.count(reason);
+        if let Some(failure) = connection.tls_failure() {
+            self.counters.tls_failures.count(failure);
+        }
         Some(connection.client(SessionId(slot)))
     }
 
@@ -311,6 +325,11 @@ fn overdue(
         if now.since(since) >= limits.stalled {
             return Some(CloseReason::Stalled);
         }
+    }
+    if now.since(connection.since) >= limits.handshake
+        && let Some(reason) = connection.handshake_is_late()
+    {
+        return Some(reason);
     }
     if !connection.authenticated {
         return (now.since(connection.since) >= limits.authentication)

@@ -1,11 +1,12 @@
 //! A worker's turn with its connections: accepting, reading frames, and closing.
 
-use causeway_protocol::{Moment, Now};
-use causeway_stun::Frame;
-use causeway_turn_core::ListenerId;
-use rustix::io::Errno;
 use std::io;
 use std::time::Duration;
+
+use causeway_protocol::{Moment, Now};
+use causeway_stun::Frame;
+use causeway_turn_core::{ClientAddr, ListenerId};
+use rustix::io::Errno;
 
 use super::Running;
 use crate::io::ready::ReadyList;
@@ -99,23 +100,27 @@ impl Running {
     /// Reads one chunk and gives its frames to the core.
     fn read_stream(&mut self, now: Now, slot: u32) {
         let mut chunk = std::mem::take(&mut self.streams.chunk);
-        if let Chunk::Bytes(from, length) = self.worker.sockets.streams.receive(slot, now.moment, &mut chunk)
-        {
-            self.streams.ready.push(slot as usize);
-            let mut rest = chunk.get(..length).unwrap_or_default();
-            while let Some((frame, behind)) = self.next_frame(slot, rest) {
-                rest = behind;
-                self.make_room();
-                let Some(room) = self.arena.room().and_then(|room| room.get_mut(..frame.len())) else {
-                    break;
-                };
-                room.copy_from_slice(frame);
-                let verdict = self.worker.relay.on_client(now, from, room);
-                self.conclude(now, verdict, frame.len());
+        match self.worker.sockets.streams.receive(slot, now.moment, &mut chunk) {
+            Chunk::Bytes(from, length) => {
+                self.streams.ready.push(slot as usize);
+                self.take_frames(now, slot, from, chunk.get(..length).unwrap_or_default());
             }
-            self.worker.sockets.streams.keep(slot, rest);
+            Chunk::Later => self.streams.ready.push(slot as usize),
+            Chunk::Nothing => {}
         }
         self.streams.chunk = chunk;
+    }
+
+    fn take_frames(&mut self, now: Now, slot: u32, from: ClientAddr, mut stream: &[u8]) {
+        while let Some((frame, behind)) = self.next_frame(slot, stream) {
+            stream = behind;
+            self.make_room();
+            let Some(room) = self.arena.room().and_then(|room| room.get_mut(..frame.len())) else { break };
+            room.copy_from_slice(frame);
+            let verdict = self.worker.relay.on_client(now, from, room);
+            self.conclude(now, verdict, frame.len());
+        }
+        self.worker.sockets.streams.keep(slot, stream);
     }
 
     /// The first frame of `stream` and what is behind it; `None` until more has come, or once the connection is at

@@ -5,7 +5,9 @@
 pub mod client;
 #[cfg(feature = "dtls")]
 pub mod dtls;
+pub mod metrics;
 pub mod relay;
+pub mod tls;
 pub mod transport;
 
 use std::net::{SocketAddr, UdpSocket};
