@@ -10,6 +10,7 @@ use crate::data::towards_peer;
 use crate::dropped::DropReason;
 use crate::ports::PortUse;
 use crate::relay::Relay;
+use crate::tcp::RelayProtocol;
 use crate::verdict::Verdict;
 
 /// Errors of one allocation in a second that its client is told. A guess: enough to notice and to find the path's MTU,
@@ -68,7 +69,11 @@ impl Relay {
             return Err(DropReason::UnknownRelayPort);
         };
         let allocation = self.allocations.get_mut(number).ok_or(DropReason::UnknownRelayPort)?;
+        let peer = self.policy.seen(peer, RelayProtocol::Udp);
         towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment)?;
+        if allocation.is_away() {
+            return Err(DropReason::ClientAway);
+        }
         if !allocation.icmp.take(now.moment) {
             return Err(DropReason::IcmpTooMany);
         }
