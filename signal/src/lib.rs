@@ -26,6 +26,7 @@ mod start;
 mod state;
 mod stranger;
 mod text;
+mod whereabouts;
 
 pub use doors::{RelayDoors, RelayTransport};
 pub use settings::{LimitSettings, SettingProblem, SignalSettings, TimingSettings};

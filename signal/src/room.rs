@@ -1,10 +1,11 @@
 //! The room's actor: hands messages to the pure room and performs what it wants done.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation};
+use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation, RoomAddresses};
 use causeway_protocol::message::{ClientMessage, ServerMessage};
 use causeway_protocol::rest::RoomFacts;
 use causeway_protocol::token::{JoinClaims, RoomRole};
@@ -19,6 +20,7 @@ use crate::outbox::{Frame, Outbox};
 use crate::password::PasswordHash;
 use crate::registry::Registered;
 use crate::text;
+use crate::whereabouts;
 
 /// One room on its thread.
 pub(crate) struct RoomActor {
@@ -35,6 +37,9 @@ pub(crate) struct RoomActor {
 struct Seat {
     outbox: Outbox,
     ice_urls: Arc<IceUrls>,
+    peer: PeerId,
+    /// Where we see the connection.
+    seen_at: IpAddr,
 }
 
 /// A seat that is dropped without a word belonged to a room that panicked.
@@ -52,6 +57,7 @@ pub(crate) struct Enter {
     pub(crate) claims: JoinClaims,
     pub(crate) outbox: Outbox,
     pub(crate) ice_urls: Arc<IceUrls>,
+    pub(crate) seen_at: IpAddr,
 }
 
 /// A connection said something.
@@ -117,7 +123,7 @@ impl RoomActor {
                 Effect::Send { to, message } => self.send(&to, &message, &mut stalled),
                 Effect::GrantIce { to, peer } => self.grant_ice(to, &peer, now, &mut stalled),
                 Effect::Close { session, code } => {
-                    if let Some(seat) = self.seats.remove(&session) {
+                    if let Some(seat) = self.vacate(session) {
                         seat.outbox.close(Farewell::Say(code));
                     }
                 }
@@ -125,6 +131,21 @@ impl RoomActor {
             }
         }
         stalled
+    }
+
+    /// Takes a seat away. Its peer may have taken another meanwhile.
+    fn vacate(&mut self, session: SessionId) -> Option<Seat> {
+        let seat = self.seats.remove(&session)?;
+        let other = self.seats.values().find(|other| other.peer == seat.peer).map(|other| other.seen_at);
+        whereabouts::tell(&self.registered.signal, self.room.id(), &seat.peer, other);
+        Some(seat)
+    }
+
+    /// Tells relays where every member is.
+    pub(crate) fn tell_whereabouts(&self) {
+        for seat in self.seats.values() {
+            whereabouts::tell(&self.registered.signal, self.room.id(), &seat.peer, Some(seat.seen_at));
+        }
     }
 
     fn send(&self, to: &[SessionId], message: &ServerMessage, stalled: &mut Vec<SessionId>) {
@@ -207,6 +228,7 @@ impl Actor for RoomActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.arm(clock::now(), ctx);
+        ctx.run_interval(RoomAddresses::REPEAT, |room, _| room.tell_whereabouts());
     }
 }
 
@@ -215,12 +237,21 @@ impl Handler<Enter> for RoomActor {
 
     fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
         let now = clock::now();
-        let Enter { session, claims, outbox, ice_urls } = enter;
+        let Enter { session, claims, outbox, ice_urls, seen_at } = enter;
         match self.mint(&claims.sub, &ice_urls, now) {
             Ok(ice) => {
                 let JoinClaims { sub: peer, name, role, aud: _, room: _, exp: _, jti: _ } = claims;
-                self.seats.insert(session, Seat { outbox, ice_urls });
+                self.seats.insert(session, Seat { outbox, ice_urls, peer: peer.clone(), seen_at });
                 self.take(Input::Join(Join { session, peer, name, role, ice }), now, ctx);
+                // A refused one has no seat any more.
+                if let Some(seat) = self.seats.get(&session) {
+                    whereabouts::tell(
+                        &self.registered.signal,
+                        self.room.id(),
+                        &seat.peer,
+                        Some(seat.seen_at),
+                    );
+                }
             }
             Err(error) => {
                 tracing::error!(room = %self.room.id(), %error, "no relay credential");
@@ -243,7 +274,7 @@ impl Handler<Went> for RoomActor {
 
     fn handle(&mut self, Went { session, why }: Went, ctx: &mut Self::Context) {
         self.take(Input::Gone { session, why }, clock::now(), ctx);
-        self.seats.remove(&session);
+        self.vacate(session);
     }
 }
 
@@ -393,6 +424,7 @@ mod tests {
             },
             outbox,
             ice_urls: Arc::new(IceUrls::new(&signal.settings(), "localhost", &signal.relay)),
+            seen_at: IpAddr::from([192, 0, 2, 1]),
         }
     }
 

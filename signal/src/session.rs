@@ -1,5 +1,6 @@
 //! The session's actor: one WebSocket, from its opening to its end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     outbox: Outbox,
     ingress: Ingress,
     ice_urls: Arc<IceUrls>,
+    /// Where we see the client.
+    seen_at: IpAddr,
     heard: Moment,
     place: Place,
     /// What the room is told when the connection ends.
@@ -51,12 +54,19 @@ enum Place {
 pub(crate) struct Written(pub(crate) Farewell);
 
 impl Session {
-    pub(crate) fn new(signal: Arc<Signal>, outbox: Outbox, ice_urls: IceUrls, slot: Slot) -> Self {
+    pub(crate) fn new(
+        signal: Arc<Signal>,
+        outbox: Outbox,
+        ice_urls: IceUrls,
+        seen_at: IpAddr,
+        slot: Slot,
+    ) -> Self {
         Self {
             id: signal.next_session(),
             ingress: Ingress::new(&signal.settings().limits),
             outbox,
             ice_urls: Arc::new(ice_urls),
+            seen_at,
             heard: clock::now().moment,
             place: Place::Door,
             why: Gone::Disconnected,
@@ -81,7 +91,13 @@ impl Session {
         };
         self.place = Place::Room(room.clone());
         let outbox = self.outbox.clone();
-        let enter = Enter { session: self.id, claims, outbox, ice_urls: Arc::clone(&self.ice_urls) };
+        let enter = Enter {
+            session: self.id,
+            claims,
+            outbox,
+            ice_urls: Arc::clone(&self.ice_urls),
+            seen_at: self.seen_at,
+        };
         self.tell_room(room.send(enter), ctx);
     }
 

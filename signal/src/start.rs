@@ -22,6 +22,7 @@ use crate::room::{Counted, End};
 use crate::settings::{SettingProblem, SignalSettings};
 use crate::socket;
 use crate::state::Signal;
+use crate::whereabouts;
 
 /// HTTP threads if the settings leave it to us: signaling is light, and more threads only spread it thinner.
 const MOST_HTTP_THREADS: usize = 4;
@@ -87,7 +88,7 @@ pub struct RunningSignal {
     handle: ServerHandle,
     /// Empty after it was waited for.
     server: Option<JoinHandle<io::Result<()>>>,
-    helpers: [JoinHandle<()>; 2],
+    helpers: [JoinHandle<()>; 3],
 }
 
 /// Binds `http` and serves. Connections are accepted when this returns.
@@ -113,6 +114,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     };
     metrics::describe();
     let usage = bus.subscribe(Topic::RelayUsage);
+    let asked = bus.subscribe(Topic::RoomQueries);
     let signal = Arc::new(Signal::new(settings, &secret, node, bus, relay));
     let shared = web::Data::from(Arc::clone(&signal));
     let server = HttpServer::new(move || {
@@ -129,7 +131,11 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     .map_err(|source| StartError::Listen { address: http, source })?;
     let addresses = server.addrs();
     let server = server.run();
-    let helpers = [rt::spawn(hand_out(usage, Arc::clone(&signal))), rt::spawn(tidy(Arc::clone(&signal)))];
+    let helpers = [
+        rt::spawn(hand_out(usage, Arc::clone(&signal))),
+        rt::spawn(whereabouts::answer(asked, Arc::clone(&signal))),
+        rt::spawn(tidy(Arc::clone(&signal))),
+    ];
     tracing::info!(?addresses, node = %signal.node, "signaling listens");
     Ok(RunningSignal { addresses, handle: server.handle(), server: Some(rt::spawn(server)), signal, helpers })
 }

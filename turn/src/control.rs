@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_cluster::{Bus, Delivery, Subscription};
+use causeway_cluster::{Bus, Delivery, PublishError, Subscription};
 use causeway_protocol::Moment;
 use causeway_protocol::bus::BusMessage;
 use causeway_service::clock;
@@ -12,6 +12,7 @@ use mio::Waker;
 use tokio::sync::mpsc;
 
 use crate::ledger::{AllocationKey, Bytes, Ledger, Pair};
+use crate::room_board::{BusState, RoomBoard};
 use crate::supervise::{Exit, WorkerFailure};
 
 /// How often usage is published, at most.
@@ -61,6 +62,12 @@ impl WorkerHandle {
 pub struct ControlPlane {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) orders: Subscription,
+    /// What others say about rooms.
+    pub(crate) told: Subscription,
+    /// What others want to know about rooms.
+    pub(crate) asked: Subscription,
+    pub(crate) rooms: RoomBoard,
+    pub(crate) bus_state: BusState,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) exits: mpsc::Receiver<Exit>,
@@ -99,23 +106,23 @@ impl ControlPlane {
                         bus_open = false;
                     }
                 },
-                _ = ticks.tick() => self.publish(),
+                Some(delivery) = self.told.next() => self.on_told(delivery),
+                Some(delivery) = self.asked.next() => self.on_asked(&delivery),
+                _ = ticks.tick() => {
+                    self.publish();
+                    self.rooms.on_tick(clock::now().moment, self.bus_state);
+                }
             }
+            self.tell_rooms().await;
         }
         self.publish();
+        self.tell_rooms().await;
         Ok(())
     }
 
     fn on_report(&mut self, now: Moment, Report { worker, event }: Report) {
         match event {
-            Event::AllocationCreated {
-                allocation,
-                client,
-                relayed: _,
-                subject,
-                expires,
-                bytes_per_second,
-            } => {
+            Event::AllocationCreated { allocation, client, relayed, subject, expires, bytes_per_second } => {
                 tracing::debug!(
                     worker,
                     allocation = allocation.0,
@@ -127,13 +134,33 @@ impl ControlPlane {
                 );
                 if let Some(pair) = pair(&subject) {
                     let key = AllocationKey { worker, allocation: allocation.0 };
+                    let relayed = relayed.into_iter().flatten().collect();
+                    self.rooms.on_created(now, key, pair.clone(), relayed, client.source.ip());
                     self.ledger.on_usage(pair, key, Bytes::default());
                 }
             }
             Event::AllocationMoved { allocation, client } => {
                 tracing::debug!(worker, allocation = allocation.0, client = %client.source, "allocation moved");
+                let key = AllocationKey { worker, allocation: allocation.0 };
+                self.rooms.on_moved(now, key, client.source.ip());
             }
-            Event::AddressReleased { .. } | Event::PeerDenied { .. } => {}
+            Event::AddressReleased { allocation, subject: _, address } => {
+                let key = AllocationKey { worker, allocation: allocation.0 };
+                self.rooms.on_released(now, key, address);
+            }
+            // An audit record: whom somebody tried to reach through us is the point of it, so unlike the addresses of
+            // our clients it is shown.
+            Event::PeerDenied { allocation, subject, peer, reason, untold } => {
+                tracing::info!(
+                    worker,
+                    allocation = allocation.0,
+                    ?subject,
+                    peer = %peer.socket(),
+                    reason = reason.as_str(),
+                    untold,
+                    "peer denied"
+                );
+            }
             Event::Usage { allocation, room, peer, usage } => {
                 let key = AllocationKey { worker, allocation: allocation.0 };
                 self.ledger.on_usage(Pair { room, peer }, key, bytes(usage));
@@ -150,6 +177,7 @@ impl ControlPlane {
                 );
                 if let Some(pair) = pair(&subject) {
                     let key = AllocationKey { worker, allocation: allocation.0 };
+                    self.rooms.on_ended(now, key);
                     self.ledger.on_ended(now, pair, key, bytes(usage));
                 }
             }
@@ -157,7 +185,9 @@ impl ControlPlane {
     }
 
     fn on_exit(&mut self, Exit { worker, how }: Exit) -> Result<(), ControlError> {
-        self.ledger.on_worker_gone(clock::now().moment, worker);
+        let now = clock::now().moment;
+        self.rooms.on_worker_gone(now, worker);
+        self.ledger.on_worker_gone(now, worker);
         how.map_err(|failure| {
             tracing::error!(worker, %failure, "a worker of the relay ended; its clients have lost their relay");
             ControlError::WorkerFailed { worker, failure }
@@ -185,6 +215,52 @@ impl ControlPlane {
                     "orders to the relay were lost; some revocations and rates of rooms may not be in force"
                 );
             }
+        }
+    }
+
+    fn on_told(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Message(BusMessage::RoomAddresses(told)) => {
+                self.rooms.on_told(clock::now().moment, told);
+            }
+            // Of another topic.
+            Delivery::Message(
+                BusMessage::RelayUsage(_)
+                | BusMessage::RelayOrder(_)
+                | BusMessage::RoomLimits(_)
+                | BusMessage::RoomQuery(_),
+            ) => {}
+            Delivery::Gap => self.rooms.on_gap(),
+        }
+    }
+
+    fn on_asked(&mut self, delivery: &Delivery) {
+        match delivery {
+            Delivery::Message(BusMessage::RoomQuery(query)) => self.rooms.on_asked(&query.room),
+            // Of another topic, or made up for by the next repetition.
+            Delivery::Message(
+                BusMessage::RelayUsage(_)
+                | BusMessage::RelayOrder(_)
+                | BusMessage::RoomLimits(_)
+                | BusMessage::RoomAddresses(_),
+            )
+            | Delivery::Gap => {}
+        }
+    }
+
+    /// Tells the workers who belongs to their rooms, and others what we know of ours.
+    async fn tell_rooms(&mut self) {
+        for (peers, workers) in self.rooms.take_changed() {
+            for worker in workers.into_iter().filter_map(|worker| self.workers.get(worker)) {
+                worker.order(Control::RoomPeers(peers.clone())).await;
+            }
+        }
+        for message in self.rooms.take_outgoing() {
+            self.bus_state = match self.bus.publish(message) {
+                // What is lost is said again; what others say still comes.
+                Ok(()) | Err(PublishError::Congested) => BusState::Up,
+                Err(PublishError::Disconnected) => BusState::Gone,
+            };
         }
     }
 
@@ -276,6 +352,10 @@ mod tests {
             let bus = Arc::new(MemoryBus::new());
             let plane = ControlPlane {
                 orders: bus.subscribe(Topic::RelayOrders),
+                told: bus.subscribe(Topic::RoomAddresses),
+                asked: bus.subscribe(Topic::RoomQueries),
+                rooms: RoomBoard::new("node".parse().unwrap()),
+                bus_state: BusState::Up,
                 bus,
                 workers: vec![WorkerHandle { orders, waker }],
                 reports: report_receiver,

@@ -24,6 +24,7 @@ mod labels;
 mod ledger;
 mod listeners;
 mod metrics;
+mod room_board;
 mod running;
 mod secure;
 mod settings;

@@ -2,7 +2,7 @@
 //!
 //! The names are promises to operators. Labels are closed sets: no user, room or address.
 
-use causeway_turn_core::{AnswerCode, Counters, DropReason, Quota, RequestMethod};
+use causeway_turn_core::{AnswerCode, Counters, DropReason, Forbidden, Quota, RequestMethod};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::dtls::counts::{DtlsCounts, Ending, Refusal};
@@ -17,6 +17,7 @@ const REQUESTS: &str = "causeway_turn_requests_total";
 const ANSWERS: &str = "causeway_turn_answers_total";
 const QUOTA_REFUSALS: &str = "causeway_turn_quota_refusals_total";
 const EVENTS_LOST: &str = "causeway_turn_events_lost_total";
+const DENIED_PEERS: &str = "causeway_turn_denied_peers_total";
 const SEND_FAILURES: &str = "causeway_turn_send_failures_total";
 const DTLS_SESSIONS: &str = "causeway_turn_dtls_sessions";
 const DTLS_ENDED: &str = "causeway_turn_dtls_ended_total";
@@ -32,6 +33,7 @@ pub(crate) fn describe() {
     describe_counter!(ANSWERS, "STUN and TURN requests answered, by error code or success");
     describe_counter!(QUOTA_REFUSALS, "Allocate requests refused by a limit, by which");
     describe_counter!(EVENTS_LOST, "Reports of workers that the control plane was too slow to take");
+    describe_counter!(DENIED_PEERS, "Peers that clients were denied, by reason");
     describe_counter!(SEND_FAILURES, "Datagrams that the kernel did not send, by reason");
     describe_gauge!(DTLS_SESSIONS, "DTLS sessions, handshakes that go on included");
     describe_counter!(DTLS_ENDED, "DTLS sessions that are over, by reason");
@@ -60,6 +62,7 @@ pub(crate) struct Meter {
     requests: [Total; RequestMethod::ALL.len()],
     answers: [Total; AnswerCode::ALL.len()],
     quota_refusals: [Total; Quota::ALL.len()],
+    denied_peers: [Total; Forbidden::ALL.len()],
     events_lost: Total,
     send_failures: [Total; SendFailure::ALL.len()],
     streams: stream::Meter,
@@ -133,6 +136,8 @@ impl Meter {
             answers: AnswerCode::ALL.map(|code| Total::new(counter!(ANSWERS, "code" => code.as_str()))),
             quota_refusals: Quota::ALL
                 .map(|quota| Total::new(counter!(QUOTA_REFUSALS, "quota" => quota.as_str()))),
+            denied_peers: Forbidden::ALL
+                .map(|reason| Total::new(counter!(DENIED_PEERS, "reason" => reason.as_str()))),
             events_lost: Total::new(counter!(EVENTS_LOST)),
             send_failures: SendFailure::ALL
                 .map(|reason| Total::new(counter!(SEND_FAILURES, "reason" => reason.as_str()))),
@@ -166,6 +171,9 @@ impl Meter {
         }
         for (total, quota) in self.quota_refusals.iter_mut().zip(Quota::ALL) {
             total.read(core.quota_refusals(quota));
+        }
+        for (total, reason) in self.denied_peers.iter_mut().zip(Forbidden::ALL) {
+            total.read(core.denied(reason));
         }
         self.events_lost.read(readings.events_lost);
         for (total, reason) in self.send_failures.iter_mut().zip(SendFailure::ALL) {

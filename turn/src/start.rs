@@ -26,6 +26,7 @@ use crate::io::udp::CLIENT_BUFFER;
 use crate::ledger::Ledger;
 use crate::listeners::{self, Listeners, Listening};
 use crate::metrics::{self, Meter};
+use crate::room_board::{BusState, RoomBoard};
 use crate::running::{RunningRelay, RunningWorker};
 use crate::secure::Secure;
 use crate::settings::{SettingsProblem, TurnSettings};
@@ -275,6 +276,10 @@ impl Starting {
             handles.push(handle);
         }
         let control = ControlPlane {
+            told: bus.subscribe(Topic::RoomAddresses),
+            asked: bus.subscribe(Topic::RoomQueries),
+            rooms: RoomBoard::new(node.clone()),
+            bus_state: BusState::Up,
             bus,
             orders,
             workers: handles,

@@ -58,11 +58,12 @@ pub(crate) async fn open(
     let (outbox, writer) = outbox(&settings.limits, &settings.timing);
     let authority = client::public_authority(&request, settings.public_url.as_deref());
     let ice_urls = IceUrls::new(&settings, authority, &signal.relay);
+    let seen_at = client::address(&request, &settings.trusted_proxies);
     let token = token_of(&request);
     let linger = Duration::from_millis(settings.timing.linger_ms);
     let session = Session::create(|ctx| {
         ctx.add_stream(frames);
-        let mut session = Session::new(signal.into_inner(), outbox, ice_urls, slot);
+        let mut session = Session::new(signal.into_inner(), outbox, ice_urls, seen_at, slot);
         if let Some(token) = token {
             session.enter(&token, ctx);
         }
