@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use causeway_protocol::token::TurnVerifier;
 use causeway_turn_core::{
-    ConfigError, Credentials, Listener, LiveConfig, LoopbackPeers, Meters, NonceKey, OwnRelays, Relay,
-    RelayConfig, RestSecret, StaticUser, StrangerAnswers, TcpRelaying, WorkerNumber,
+    ConfigError, Credentials, Limits, Listener, LiveConfig, LoopbackPeers, Meters, Mobility, NonceKey,
+    OwnRelays, Relay, RelayConfig, RestSecret, StaticUser, StrangerAnswers, TcpRelaying, WorkerNumber,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -33,14 +33,15 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
         default_lifetime: live.default_lifetime,
         max_lifetime: live.max_lifetime,
         limits: live.limits,
-        // The shell has no TCP relay sockets.
-        tcp_relaying: TcpRelaying::Refused,
+        connections: settings.tcp_relay.max_connections.div_ceil(workers),
         strangers: settings.strangers.limits(workers),
         loopback_peers: if settings.allow_loopback_peers {
             LoopbackPeers::AllowedForTests
         } else {
             LoopbackPeers::Refused
         },
+        tcp_relaying: if settings.tcp_relay.enabled { TcpRelaying::Allowed } else { TcpRelaying::Refused },
+        mobility: if settings.mobility.enabled { Mobility::Allowed } else { Mobility::Forbidden },
         ..RelayConfig::new(settings.realm.clone(), core_listeners)
     }
 }
@@ -57,7 +58,10 @@ pub(crate) fn live(settings: &TurnSettings) -> LiveConfig {
             .collect(),
         default_lifetime: Duration::from_secs(settings.default_lifetime_seconds.into()),
         max_lifetime: Duration::from_secs(settings.max_lifetime_seconds.into()),
-        limits: settings.limits.core(),
+        limits: Limits {
+            connections: settings.tcp_relay.connections_per_allocation,
+            ..settings.limits.core()
+        },
     }
 }
 

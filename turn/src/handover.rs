@@ -1,4 +1,4 @@
-//! Hands a client to the worker that keeps a port for it.
+//! Hands a client to the worker that keeps a port, an allocation or a peer connection for it.
 //!
 //! The kernel's hash decides which worker a client reaches. The port behind a RESERVATION-TOKEN (RFC 8656 §7.2) belongs
 //! to the worker that gave the token, and whoever presents it usually comes from another port and so to another
@@ -7,19 +7,25 @@
 //! ```text
 //! client ──► worker it reaches ──(bounded queue)──► worker that owns the port ──► client
 //! ```
-//! These datagrams are copied. Only clients with such a token are concerned: for everybody else this costs a look at
-//! two bytes.
+//! A mobility ticket (RFC 8016) leads to the worker of its allocation in the same way; the client is that worker's once
+//! the allocation has moved. These datagrams are copied. Only such clients are concerned: for everybody else this costs
+//! a look at two bytes.
+//!
+//! A connection is handed over whole, before the request is looked at that names a peer connection (RFC 6062) or an
+//! allocation of another worker, or that brings a RESERVATION-TOKEN. Nothing is copied from then on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use causeway_protocol::Moment;
+use causeway_protocol::{Moment, Now, UnixSeconds};
 use causeway_stun::Message;
-use causeway_stun::attributes::ReservationToken;
-use causeway_turn_core::ClientAddr;
+use causeway_stun::attributes::{ConnectionId, MobilityTicket, ReservationToken};
+use causeway_turn_core::{ClientAddr, NonceKey, Tickets, WorkerNumber};
 use mio::Waker;
 use tokio::sync::mpsc;
+
+use crate::stream::Connection;
 
 /// Datagrams that wait for one worker from all others together. Beyond it they are dropped and counted.
 const QUEUE: usize = 1024;
@@ -32,16 +38,41 @@ const MAX_CLIENTS: usize = 4096;
 
 /// Class success, method Allocate.
 const ALLOCATE_SUCCESS: [u8; 2] = [0x01, 0x03];
+/// Class request, method Refresh.
+const REFRESH_REQUEST: [u8; 2] = [0x00, 0x04];
+/// Class request, method ConnectionBind.
+const CONNECTION_BIND_REQUEST: [u8; 2] = [0x00, 0x0B];
 /// Class request, method Allocate.
 const ALLOCATE_REQUEST: [u8; 2] = [0x00, 0x03];
 
-/// A client's datagram that reached another worker.
-pub(crate) struct Handed {
-    pub(crate) from: ClientAddr,
-    pub(crate) datagram: Box<[u8]>,
+/// What one worker gives another.
+pub(crate) enum Handed {
+    /// A client's datagram, which worker `by` received.
+    Datagram { by: usize, from: ClientAddr, datagram: Box<[u8]> },
+    /// A client's connection, with everything that belongs to it.
+    Connection(Box<Connection>),
 }
 
-/// The owner's queue is full: the datagram is dropped.
+/// What waits in a worker's queue.
+enum Passed {
+    Handed(Handed),
+    /// A client that this worker has passed a datagram on of is worker `owner`'s from here on.
+    Serves {
+        owner: usize,
+        client: ClientAddr,
+    },
+}
+
+/// How much was given to other workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HandoverCounts {
+    /// Datagrams passed on.
+    pub(crate) datagrams: u64,
+    /// Connections handed over.
+    pub(crate) connections: u64,
+}
+
+/// The owner's queue is full: what was to be given is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
@@ -59,7 +90,7 @@ struct Tokens(Mutex<HashMap<[u8; 8], Token>>);
 /// The way to another worker.
 #[derive(Clone)]
 struct Way {
-    queue: mpsc::Sender<Handed>,
+    queue: mpsc::Sender<Passed>,
     waker: Arc<Waker>,
 }
 
@@ -68,7 +99,11 @@ pub(crate) struct Handover {
     worker: usize,
     tokens: Arc<Tokens>,
     ways: Arc<[Way]>,
-    waiting: mpsc::Receiver<Handed>,
+    waiting: mpsc::Receiver<Passed>,
+    tickets: Tickets,
+    /// The datagram that is being served, and which worker received it.
+    serving: Option<(usize, ClientAddr)>,
+    counts: HandoverCounts,
     /// Clients of this worker's socket that another worker serves.
     passed_on: HashMap<ClientAddr, PassedOn>,
     /// A client that was silent for longer has no allocation any more.
@@ -81,7 +116,7 @@ struct PassedOn {
 }
 
 /// One part for each worker, in the order of their wakers.
-pub(crate) fn among(wakers: &[Arc<Waker>], max_lifetime: Duration) -> Vec<Handover> {
+pub(crate) fn among(wakers: &[Arc<Waker>], nonce_key: &NonceKey, max_lifetime: Duration) -> Vec<Handover> {
     let tokens = Arc::new(Tokens::default());
     let (ways, queues): (Vec<_>, Vec<_>) = wakers
         .iter()
@@ -99,6 +134,9 @@ pub(crate) fn among(wakers: &[Arc<Waker>], max_lifetime: Duration) -> Vec<Handov
             tokens: Arc::clone(&tokens),
             ways: Arc::clone(&ways),
             waiting,
+            tickets: Tickets::new(nonce_key),
+            serving: None,
+            counts: HandoverCounts::default(),
             passed_on: HashMap::new(),
             max_lifetime,
         })
@@ -121,13 +159,17 @@ impl Handover {
     }
 
     /// The other worker that is to have a client's datagram; `None`: this one serves it.
-    pub(crate) fn owner(&mut self, now: Moment, from: ClientAddr, datagram: &[u8]) -> Option<usize> {
+    pub(crate) fn owner(&mut self, now: Now, from: ClientAddr, datagram: &[u8]) -> Option<usize> {
+        let Now { moment: now, unix } = now;
         if let Some(passed_on) = self.passed_on.get_mut(&from) {
             passed_on.last_heard = now;
             return Some(passed_on.owner);
         }
         if self.ways.len() == 1 {
             return None;
+        }
+        if let Some(owner) = self.ticket_owner(unix, datagram) {
+            return Some(owner);
         }
         let token = token(datagram, ALLOCATE_REQUEST)?;
         if self.passed_on.len() >= MAX_CLIENTS {
@@ -139,17 +181,97 @@ impl Handover {
     }
 
     /// Passes a datagram on.
-    pub(crate) fn pass_on(&self, owner: usize, from: ClientAddr, datagram: &[u8]) -> Result<(), Full> {
-        let way = self.ways.get(owner).ok_or(Full)?;
-        way.queue.try_send(Handed { from, datagram: datagram.into() }).map_err(|_full_or_gone| Full)?;
-        // Not woken, the owner finds the datagram with its next one.
+    pub(crate) fn pass_on(&mut self, owner: usize, from: ClientAddr, datagram: &[u8]) -> Result<(), Full> {
+        let datagram = Handed::Datagram { by: self.worker, from, datagram: datagram.into() };
+        self.pass(owner, Passed::Handed(datagram))?;
+        self.counts.datagrams = self.counts.datagrams.wrapping_add(1);
+        Ok(())
+    }
+
+    /// The other worker that has the peer connection, the port or the allocation that a frame on a connection asks for.
+    pub(crate) fn stream_owner(&self, now: Now, from: ClientAddr, frame: &[u8]) -> Option<usize> {
+        if self.ways.len() == 1 {
+            return None;
+        }
+        if frame.starts_with(&CONNECTION_BIND_REQUEST) {
+            let id = Message::decode(frame).ok()?.get::<ConnectionId>().ok()??;
+            return self.another(WorkerNumber::of_connection(id));
+        }
+        if let Some(token) = token(frame, ALLOCATE_REQUEST) {
+            let owner = self.tokens.claim(token, from, now.moment)?;
+            return (owner != self.worker).then_some(owner);
+        }
+        self.ticket_owner(now.unix, frame)
+    }
+
+    /// Gives a connection to another worker.
+    pub(crate) fn hand_over(&mut self, owner: usize, connection: Connection) -> Result<(), Full> {
+        self.pass(owner, Passed::Handed(Handed::Connection(Box::new(connection))))?;
+        self.counts.connections = self.counts.connections.wrapping_add(1);
+        Ok(())
+    }
+
+    /// A client's allocation has moved to this 5-tuple. If another worker receives it, that passes on all that comes
+    /// from there.
+    pub(crate) fn on_moved(&self, client: ClientAddr) {
+        if let Some((by, from)) = self.serving
+            && from == client
+        {
+            // If its queue is full, the client's next Refresh tells it again.
+            let _ = self.pass(by, Passed::Serves { owner: self.worker, client });
+        }
+    }
+
+    pub(crate) const fn counts(&self) -> HandoverCounts {
+        self.counts
+    }
+
+    /// RFC 8016 §3.2.2: the other worker that a Refresh request with a ticket is for.
+    fn ticket_owner(&self, unix: UnixSeconds, datagram: &[u8]) -> Option<usize> {
+        if !datagram.starts_with(&REFRESH_REQUEST) {
+            return None;
+        }
+        let ticket = Message::decode(datagram).ok()?.get::<MobilityTicket<'_>>().ok()??;
+        self.another(self.tickets.worker(ticket, unix)?)
+    }
+
+    /// The index of a worker, if there is one of this number and it is not this one.
+    fn another(&self, worker: WorkerNumber) -> Option<usize> {
+        let index = usize::from(worker.number());
+        (index != self.worker && index < self.ways.len()).then_some(index)
+    }
+
+    fn pass(&self, to: usize, passed: Passed) -> Result<(), Full> {
+        let way = self.ways.get(to).ok_or(Full)?;
+        way.queue.try_send(passed).map_err(|_full_or_gone| Full)?;
+        // Not woken, the other finds it with what it receives next.
         let _ = way.waker.wake();
         Ok(())
     }
 
-    /// The next datagram that another worker passed on.
-    pub(crate) fn receive(&mut self) -> Option<Handed> {
-        self.waiting.try_recv().ok()
+    /// The next thing that another worker gave.
+    pub(crate) fn receive(&mut self, now: Moment) -> Option<Handed> {
+        loop {
+            match self.waiting.try_recv().ok()? {
+                Passed::Handed(handed) => {
+                    self.serving = match &handed {
+                        Handed::Datagram { by, from, .. } => Some((*by, *from)),
+                        Handed::Connection(_) => None,
+                    };
+                    return Some(handed);
+                }
+                Passed::Serves { owner, client } => {
+                    if self.passed_on.len() < MAX_CLIENTS {
+                        self.passed_on.insert(client, PassedOn { owner, last_heard: now });
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was received last is done.
+    pub(crate) fn served(&mut self) {
+        self.serving = None;
     }
 
     /// Nothing waits to be received.
@@ -206,45 +328,45 @@ mod tests {
     fn a_client_with_a_token_goes_to_the_tokens_worker_and_stays_there() {
         let (_poll, mut workers) = workers(3);
         workers[2].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(START, client(1), &request(TOKEN)), Some(2));
-        assert_eq!(workers[0].owner(START, client(1), b"anything"), Some(2));
-        assert_eq!(workers[0].owner(START, client(2), b"anything"), None);
+        assert_eq!(workers[0].owner(at(START), client(1), &request(TOKEN)), Some(2));
+        assert_eq!(workers[0].owner(at(START), client(1), b"anything"), Some(2));
+        assert_eq!(workers[0].owner(at(START), client(2), b"anything"), None);
     }
 
     #[test]
     fn a_client_that_reaches_the_right_worker_stays_there() {
         let (_poll, mut workers) = workers(2);
         workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[1].owner(START, client(1), &request(TOKEN)), None);
+        assert_eq!(workers[1].owner(at(START), client(1), &request(TOKEN)), None);
     }
 
     #[test]
     fn an_unknown_token_moves_nobody() {
         let (_poll, mut workers) = workers(2);
         workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(START, client(1), &request([8; 8])), None);
+        assert_eq!(workers[0].owner(at(START), client(1), &request([8; 8])), None);
     }
 
     #[test]
     fn a_token_moves_one_client_only() {
         let (_poll, mut workers) = workers(2);
         workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(START, client(1), &request(TOKEN)), Some(1));
-        assert_eq!(workers[0].owner(START, client(2), &request(TOKEN)), None);
+        assert_eq!(workers[0].owner(at(START), client(1), &request(TOKEN)), Some(1));
+        assert_eq!(workers[0].owner(at(START), client(2), &request(TOKEN)), None);
     }
 
     #[test]
     fn an_old_token_moves_nobody() {
         let (_poll, mut workers) = workers(2);
         workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(START.plus(TOKEN_LIFETIME), client(1), &request(TOKEN)), None);
+        assert_eq!(workers[0].owner(at(START.plus(TOKEN_LIFETIME)), client(1), &request(TOKEN)), None);
     }
 
     #[test]
     fn a_client_is_forgotten_after_the_longest_lifetime_of_silence() {
         let (_poll, mut workers) = workers(2);
         workers[1].note_answer(START, &answer(TOKEN));
-        workers[0].owner(START, client(1), &request(TOKEN));
+        workers[0].owner(at(START), client(1), &request(TOKEN));
         workers[0].forget_silent(START.plus(MAX_LIFETIME));
         assert_eq!(workers[0].passed_on.len(), 1);
         workers[0].forget_silent(START.plus(MAX_LIFETIME + Duration::from_secs(1)));
@@ -258,15 +380,51 @@ mod tests {
             assert_eq!(workers[0].pass_on(1, client(1), b"data"), Ok(()));
         }
         assert_eq!(workers[0].pass_on(1, client(1), b"data"), Err(Full));
-        let handed = workers[1].receive().unwrap();
-        assert_eq!((handed.from, &*handed.datagram), (client(1), &b"data"[..]));
+        let Some(Handed::Datagram { by, from, datagram }) = workers[1].receive(START) else { panic!() };
+        assert_eq!((by, from, &*datagram), (0, client(1), &b"data"[..]));
         assert_eq!(workers[0].pass_on(1, client(1), b"data"), Ok(()));
+        assert_eq!(workers[0].counts().datagrams, QUEUE as u64 + 1);
+    }
+
+    #[test]
+    fn a_client_that_moved_through_another_worker_is_passed_on_from_there() {
+        let (_poll, mut workers) = workers(3);
+        workers[0].pass_on(2, client(1), b"refresh").unwrap();
+        assert!(workers[2].receive(START).is_some());
+        workers[2].on_moved(client(1));
+        workers[2].served();
+        workers[2].on_moved(client(2));
+        assert!(workers[0].receive(START).is_none());
+        assert_eq!(workers[0].owner(at(START), client(1), b"data"), Some(2));
+        assert_eq!(workers[0].owner(at(START), client(2), b"data"), None);
+    }
+
+    #[test]
+    fn a_connection_goes_to_the_worker_that_its_connection_id_names() {
+        let (_poll, workers) = workers(2);
+        let bind = |id| {
+            let mut buffer = vec![0; 64];
+            let transaction = TransactionId([1; 12]);
+            let mut writer =
+                MessageWriter::new(&mut buffer, Class::Request, Method::ConnectionBind, transaction).unwrap();
+            writer.put(&ConnectionId(id)).unwrap();
+            let length = writer.finish();
+            workers[0].stream_owner(at(START), client(1), &buffer[..length])
+        };
+        assert_eq!(bind(1 << 23), Some(1));
+        assert_eq!(bind(0), None, "its own");
+        assert_eq!(bind(2 << 23), None, "a worker that does not exist");
+        assert_eq!(workers[0].stream_owner(at(START), client(1), b"anything"), None);
+    }
+
+    fn at(moment: Moment) -> Now {
+        Now { moment, unix: UnixSeconds(0) }
     }
 
     fn workers(count: usize) -> (mio::Poll, Vec<Handover>) {
         let poll = mio::Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
-        (poll, among(&vec![waker; count], MAX_LIFETIME))
+        (poll, among(&vec![waker; count], &NonceKey::from_bytes([1; 32]), MAX_LIFETIME))
     }
 
     fn client(port: u16) -> ClientAddr {

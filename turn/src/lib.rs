@@ -31,6 +31,7 @@ mod settings;
 mod start;
 mod stream;
 mod supervise;
+mod tcp_relay;
 mod user;
 mod worker;
 
@@ -39,8 +40,8 @@ pub use control::{ControlError, ControlPlane};
 pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
 pub use settings::{
-    DtlsSettings, LimitSettings, SettingsProblem, StrangerSettings, StreamSettings, ThirdPartySettings,
-    TlsSettings, TokenAlgorithm, TokenKeySettings, TurnSettings,
+    DtlsSettings, LimitSettings, MobilitySettings, SettingsProblem, StrangerSettings, StreamSettings,
+    TcpRelaySettings, ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings, TurnSettings,
 };
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;

@@ -6,6 +6,7 @@ use causeway_turn_core::{AnswerCode, Counters, DropReason, Forbidden, Quota, Req
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::dtls::counts::{DtlsCounts, Ending, Refusal};
+use crate::handover::HandoverCounts;
 use crate::io::outbox::{SendFailure, SendFailures};
 use crate::stream::{self, StreamCounters};
 
@@ -19,6 +20,8 @@ const QUOTA_REFUSALS: &str = "causeway_turn_quota_refusals_total";
 const EVENTS_LOST: &str = "causeway_turn_events_lost_total";
 const DENIED_PEERS: &str = "causeway_turn_denied_peers_total";
 const SEND_FAILURES: &str = "causeway_turn_send_failures_total";
+const PEER_CONNECTIONS: &str = "causeway_turn_peer_connections";
+const HANDED_OVER: &str = "causeway_turn_handed_over_total";
 const DTLS_SESSIONS: &str = "causeway_turn_dtls_sessions";
 const DTLS_ENDED: &str = "causeway_turn_dtls_ended_total";
 const DTLS_REFUSED: &str = "causeway_turn_dtls_refused_total";
@@ -35,6 +38,11 @@ pub(crate) fn describe() {
     describe_counter!(EVENTS_LOST, "Reports of workers that the control plane was too slow to take");
     describe_counter!(DENIED_PEERS, "Peers that clients were denied, by reason");
     describe_counter!(SEND_FAILURES, "Datagrams that the kernel did not send, by reason");
+    describe_gauge!(PEER_CONNECTIONS, "Connections between TCP allocations and peers");
+    describe_counter!(
+        HANDED_OVER,
+        "Connections and datagrams that a worker gave to another, whose client it is"
+    );
     describe_gauge!(DTLS_SESSIONS, "DTLS sessions, handshakes that go on included");
     describe_counter!(DTLS_ENDED, "DTLS sessions that are over, by reason");
     describe_counter!(DTLS_REFUSED, "Datagrams that look like DTLS and went nowhere, by reason");
@@ -44,6 +52,7 @@ pub(crate) fn describe() {
 /// Everything that a worker counts, at one moment.
 pub(crate) struct Readings<'a> {
     pub(crate) core: &'a Counters,
+    pub(crate) handovers: HandoverCounts,
     pub(crate) dtls: &'a DtlsCounts,
     pub(crate) send_failures: &'a SendFailures,
     pub(crate) events_lost: u64,
@@ -53,6 +62,9 @@ pub(crate) struct Readings<'a> {
 /// A worker's handles to the process's metrics, and what it has already added to each.
 pub(crate) struct Meter {
     allocations: Level,
+    peer_connections: Level,
+    handed_connections: Total,
+    handed_datagrams: Total,
     dtls_sessions: Level,
     dtls_ended: [Total; Ending::ALL.len()],
     dtls_refused: [Total; Refusal::ALL.len()],
@@ -123,6 +135,9 @@ impl Meter {
     pub(crate) fn new() -> Self {
         Self {
             allocations: Level::new(gauge!(ALLOCATIONS)),
+            peer_connections: Level::new(gauge!(PEER_CONNECTIONS)),
+            handed_connections: Total::new(counter!(HANDED_OVER, "kind" => "connection")),
+            handed_datagrams: Total::new(counter!(HANDED_OVER, "kind" => "datagram")),
             dtls_sessions: Level::new(gauge!(DTLS_SESSIONS)),
             dtls_ended: Ending::ALL
                 .map(|reason| Total::new(counter!(DTLS_ENDED, "reason" => reason.as_str()))),
@@ -149,6 +164,9 @@ impl Meter {
     pub(crate) fn read(&mut self, readings: &Readings<'_>) {
         let core = readings.core;
         self.allocations.read(core.allocations);
+        self.peer_connections.read(core.connections);
+        self.handed_connections.read(readings.handovers.connections);
+        self.handed_datagrams.read(readings.handovers.datagrams);
         self.dtls_sessions.read(readings.dtls.sessions);
         for (total, reason) in self.dtls_ended.iter_mut().zip(Ending::ALL) {
             total.read(readings.dtls.ended(reason));
@@ -188,5 +206,6 @@ impl Drop for Meter {
     fn drop(&mut self) {
         self.allocations.read(0);
         self.dtls_sessions.read(0);
+        self.peer_connections.read(0);
     }
 }

@@ -2,8 +2,10 @@
 
 mod dtls;
 mod limits;
+mod mobility;
 mod strangers;
 mod streams;
+mod tcp_relay;
 mod third_party;
 mod tls;
 
@@ -18,8 +20,10 @@ use crate::user::UserEntry;
 
 pub use dtls::DtlsSettings;
 pub use limits::LimitSettings;
+pub use mobility::MobilitySettings;
 pub use strangers::StrangerSettings;
 pub use streams::StreamSettings;
+pub use tcp_relay::TcpRelaySettings;
 pub use third_party::{ThirdPartySettings, TokenAlgorithm, TokenKeySettings};
 pub use tls::TlsSettings;
 
@@ -75,6 +79,10 @@ pub struct TurnSettings {
     pub streams: StreamSettings,
     /// What TLS shows its clients.
     pub tls: TlsSettings,
+    /// Connections between relayed addresses and peers.
+    pub tcp_relay: TcpRelaySettings,
+    /// Clients that move.
+    pub mobility: MobilitySettings,
 }
 
 impl Default for TurnSettings {
@@ -100,6 +108,8 @@ impl Default for TurnSettings {
             dtls: DtlsSettings::default(),
             streams: StreamSettings::default(),
             tls: TlsSettings::default(),
+            tcp_relay: TcpRelaySettings::default(),
+            mobility: MobilitySettings::default(),
         }
     }
 }
@@ -141,6 +151,7 @@ impl TurnSettings {
         self.third_party.check(&mut problems);
         self.streams.check(&mut problems);
         self.tls.check(&mut problems);
+        self.tcp_relay.check(&mut problems);
         problems.0
     }
 

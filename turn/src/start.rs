@@ -32,6 +32,7 @@ use crate::secure::Secure;
 use crate::settings::{SettingsProblem, TurnSettings};
 use crate::stream::{Sources, StreamLimits, Streams};
 use crate::supervise::{self, ExitSenders};
+use crate::tcp_relay::TcpRelay;
 use crate::worker::{Signals, Worker};
 
 /// Orders that wait for one worker. A full queue makes the control plane wait.
@@ -219,7 +220,7 @@ impl Starting {
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Worker)?;
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
-        let handovers = handover::among(&wakers, config.max_lifetime);
+        let handovers = handover::among(&wakers, &nonce_key, config.max_lifetime);
         let dtls_identity = dtls::identity(settings)?;
         let mut workers: Vec<(Worker, WorkerHandle)> = Vec::with_capacity(count);
         for (index, ((poll, sockets, waker), handover)) in polls.into_iter().zip(handovers).enumerate() {
@@ -235,6 +236,7 @@ impl Starting {
                     Arc::clone(&own),
                     Arc::clone(&meters),
                 )?,
+                tcp_relay: TcpRelay::new(poll.registry().try_clone().map_err(StartError::Worker)?),
                 poll,
                 sockets,
                 dtls: DtlsSessions::new(&settings.dtls, count, dtls_identity.clone())?,

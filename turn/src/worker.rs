@@ -16,7 +16,7 @@ use std::time::Duration;
 use causeway_protocol::{Moment, Now};
 use causeway_service::clock;
 use causeway_turn_core::{
-    Action, BindError, ClientAddr, Control, Event, ListenerId, Payload, PeerAddr, Relay, Verdict, Via,
+    Action, ClientAddr, Control, Event, ListenerId, Payload, PeerAddr, Relay, Verdict, Via,
 };
 use mio::{Events, Poll};
 use tokio::sync::mpsc;
@@ -31,10 +31,13 @@ use crate::io::sockets::{SocketKey, Sockets, receive};
 use crate::io::udp::Fragmentation;
 use crate::metrics::{Meter, Readings};
 use crate::supervise::WorkerFailure;
+use crate::tcp_relay::TcpRelay;
 
 mod streams;
+mod tcp_relay;
 
 use streams::StreamWork;
+use tcp_relay::TcpRelayWork;
 
 /// Datagrams of one turn, before timers and orders get their chance: some milliseconds of work. A guess.
 const TURN_BUDGET: usize = 1024;
@@ -64,6 +67,7 @@ pub(crate) struct Worker {
     pub(crate) relay: Relay,
     pub(crate) poll: Poll,
     pub(crate) sockets: Sockets,
+    pub(crate) tcp_relay: TcpRelay,
     pub(crate) dtls: DtlsSessions,
     pub(crate) signals: Arc<Signals>,
     pub(crate) orders: mpsc::Receiver<Control>,
@@ -84,6 +88,7 @@ struct Running {
     streams: StreamWork,
     /// Relay sockets with ICMP errors to read.
     path_errors: ReadyList,
+    tcp_relay: TcpRelayWork,
     draining: bool,
     events_lost: u64,
     /// When counters become metrics next; `None` while nothing has happened since the last time.
@@ -102,6 +107,7 @@ impl Worker {
             peers: ReadyList::default(),
             streams: StreamWork::new(),
             path_errors: ReadyList::default(),
+            tcp_relay: TcpRelayWork::default(),
             draining: false,
             events_lost: 0,
             metrics_due: None,
@@ -125,6 +131,7 @@ impl Running {
             && self.peers.is_empty()
             && self.streams.is_idle()
             && self.path_errors.is_empty()
+            && self.tcp_relay.is_idle()
             && self.worker.orders.is_empty()
             && self.worker.handover.is_empty();
         let timeout = if idle {
@@ -132,6 +139,7 @@ impl Running {
                 self.worker.relay.poll_timeout(),
                 self.worker.dtls.poll_timeout(),
                 self.streams.due(),
+                self.tcp_relay.due(),
                 self.metrics_due,
             ];
             let due = timers.into_iter().flatten().min();
@@ -154,6 +162,10 @@ impl Running {
                     }
                 }
                 Some(key @ (SocketKey::Acceptor(_) | SocketKey::Stream(_))) => self.on_stream_ready(key),
+                Some(SocketKey::RelayAcceptor(slot)) => self.tcp_relay.acceptors.push(slot as usize),
+                Some(SocketKey::Peer(slot) | SocketKey::DataConnection(slot)) => {
+                    self.tcp_relay.ready.push(slot as usize);
+                }
                 // The waker: what it is about is looked at every turn.
                 None => {}
             }
@@ -165,6 +177,7 @@ impl Running {
         self.take_orders(now);
         self.take_handed(now);
         self.accept(now);
+        self.accept_peers(now);
         self.read(now);
         self.read_path_errors(now);
         if self.worker.relay.poll_timeout().is_some_and(|due| due <= now.moment) {
@@ -172,6 +185,7 @@ impl Running {
         }
         self.tend_sessions(now);
         self.perform(now);
+        self.tend_splices(now);
         self.tend_streams(now);
         if self.metrics_due.is_some_and(|due| due <= now.moment) {
             self.count();
@@ -195,28 +209,46 @@ impl Running {
         }
     }
 
-    /// Serves clients that reach another worker.
+    /// Serves clients that reach another worker, and takes connections over.
     fn take_handed(&mut self, now: Now) {
         for _ in 0..HANDOVER_BUDGET {
-            let Some(Handed { from, datagram }) = self.worker.handover.receive() else { break };
-            self.make_room();
-            let Some(room) = self.arena.room().and_then(|room| room.get_mut(..datagram.len())) else { break };
-            room.copy_from_slice(&datagram);
-            let verdict = self.worker.relay.on_client(now, from, room);
-            self.conclude(now, verdict, datagram.len());
+            let Some(handed) = self.worker.handover.receive(now.moment) else { break };
+            match handed {
+                Handed::Datagram { from, datagram, .. } => {
+                    self.make_room();
+                    let Some(room) = self.arena.room().and_then(|room| room.get_mut(..datagram.len())) else {
+                        break;
+                    };
+                    room.copy_from_slice(&datagram);
+                    let verdict = self.worker.relay.on_client(now, from, room);
+                    self.conclude(now, verdict, datagram.len());
+                }
+                Handed::Connection(connection) => self.take_over(now, *connection),
+            }
         }
+        self.worker.handover.served();
         self.flush();
     }
 
     /// Reads clients and peers in turn, until both are drained or the budget is used up.
     fn read(&mut self, now: Now) {
         let mut left = TURN_BUDGET;
-        while left > 0 && !(self.clients.is_empty() && self.peers.is_empty() && self.streams.ready.is_empty())
-        {
-            let read = self.read_clients(now) + self.read_streams(now) + self.read_peers(now);
+        while left > 0 && !self.is_drained() {
+            let read = self.read_clients(now)
+                + self.read_streams(now)
+                + self.read_peers(now)
+                + self.pump_splices(now);
             left = left.saturating_sub(read);
             self.flush();
         }
+    }
+
+    /// Nothing can be read, as far as is known.
+    fn is_drained(&self) -> bool {
+        self.clients.is_empty()
+            && self.peers.is_empty()
+            && self.streams.ready.is_empty()
+            && self.tcp_relay.ready.is_empty()
     }
 
     fn read_clients(&mut self, now: Now) -> usize {
@@ -250,6 +282,7 @@ impl Running {
             SocketKey::Client(listener) => self.clients.push(usize::from(listener.0)),
             SocketKey::Relay(slot) => self.peers.push(slot as usize),
             SocketKey::Acceptor(_) | SocketKey::Stream(_) => self.on_stream_ready(key),
+            SocketKey::RelayAcceptor(_) | SocketKey::Peer(_) | SocketKey::DataConnection(_) => {}
         }
         budget
     }
@@ -269,7 +302,7 @@ impl Running {
                     return true;
                 }
                 let from = ClientAddr { source, listener, via: Via::Udp };
-                if let Some(owner) = worker.handover.owner(now.moment, from, datagram) {
+                if let Some(owner) = worker.handover.owner(now, from, datagram) {
                     self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
                     if worker.handover.pass_on(owner, from, datagram) == Err(Full) {
                         self.outbox.count_failure(SendFailure::HandoverFull);
@@ -286,7 +319,11 @@ impl Running {
                 (worker.relay.on_peer(now, relay.port, PeerAddr::new(source), datagram), length)
             }
             // These carry no datagrams.
-            SocketKey::Acceptor(_) | SocketKey::Stream(_) => return false,
+            SocketKey::Acceptor(_)
+            | SocketKey::Stream(_)
+            | SocketKey::RelayAcceptor(_)
+            | SocketKey::Peer(_)
+            | SocketKey::DataConnection(_) => return false,
         };
         self.conclude(now, verdict, length);
         true
@@ -301,7 +338,7 @@ impl Running {
 
     /// Does what the relay says about the datagram of `length` bytes that is in the arena's room.
     fn conclude(&mut self, now: Now, verdict: Verdict, length: usize) {
-        self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
+        self.note_activity(now);
         match verdict {
             Verdict::ToPeer { .. } | Verdict::ToClient { .. } => {
                 let kept = self.arena.keep(length);
@@ -337,15 +374,18 @@ impl Running {
                     let result = self.worker.sockets.bind(port, next);
                     self.worker.relay.on_bound(now, ticket, result);
                 }
-                Action::Listen { ticket, .. } => {
-                    self.worker.relay.on_bound(now, ticket, Err(BindError::Refused));
+                Action::Listen { ticket, port } => {
+                    let result = self.worker.tcp_relay.listen(port);
+                    self.worker.relay.on_bound(now, ticket, result);
                 }
-                // Only allocations that listen bring these.
-                Action::Connect { .. } | Action::Splice { .. } | Action::Disconnect(_) => {}
+                Action::Connect { connection, from, to } => self.connect(now, connection, from, to),
+                Action::Splice { client, connection, reply } => self.order_splice(client, connection, reply),
+                Action::Disconnect(connection) => self.worker.tcp_relay.disconnect(connection),
                 Action::Unbind(port) => {
                     // Planned sends name the slot, which may belong to another allocation in a moment.
                     self.flush();
                     self.worker.sockets.unbind(port);
+                    self.worker.tcp_relay.unlisten(port);
                 }
                 Action::Reply { to, bytes } => {
                     self.worker.handover.note_answer(now.moment, bytes.as_bytes());
@@ -357,8 +397,13 @@ impl Running {
                     self.outbox.reply(sockets, dtls, to, &bytes);
                 }
                 Action::Report(event) => {
-                    if let Event::AllocationCreated { client, .. } = &event {
+                    if let Event::AllocationCreated { client, .. } | Event::AllocationMoved { client, .. } =
+                        &event
+                    {
                         self.worker.sockets.on_allocation(*client);
+                    }
+                    if let Event::AllocationMoved { client, .. } = &event {
+                        self.worker.handover.on_moved(*client);
                     }
                     let report = Report { worker: self.worker.index, event };
                     if self.worker.reports.try_send(report).is_err() {
@@ -370,6 +415,11 @@ impl Running {
         self.worker.allocations.store(self.worker.relay.counters().allocations, Ordering::Relaxed);
     }
 
+    /// Something happened that counters tell.
+    fn note_activity(&mut self, now: Now) {
+        self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
+    }
+
     fn flush(&mut self) {
         self.outbox.flush(&self.arena, &mut self.worker.sockets, &mut self.worker.dtls);
         self.arena.clear();
@@ -378,6 +428,7 @@ impl Running {
     fn count(&mut self) {
         self.worker.meter.read(&Readings {
             core: self.worker.relay.counters(),
+            handovers: self.worker.handover.counts(),
             dtls: self.worker.dtls.counts(),
             send_failures: self.outbox.failures(),
             streams: self.worker.sockets.streams.counters(),

@@ -32,6 +32,9 @@ pub struct RelayConfig {
     pub limits: Limits,
     /// Whether clients get TCP allocations (RFC 6062). Default: they do.
     pub tcp_relaying: TcpRelaying,
+    /// Connections of all TCP allocations of one relay, then 508. Default: 4096, a guess: each takes two file
+    /// descriptors.
+    pub connections: usize,
     /// Whether clients get mobility tickets (RFC 8016). Default: they do.
     pub mobility: Mobility,
     /// Which of the process's relays this is. Default: the first.
@@ -67,6 +70,7 @@ impl RelayConfig {
             nonce_lifetime: Duration::from_secs(600),
             limits: Limits::default(),
             tcp_relaying: TcpRelaying::Allowed,
+            connections: 4096,
             mobility: Mobility::Allowed,
             worker: WorkerNumber::FIRST,
             strangers: StrangerLimits::default(),
@@ -190,8 +194,6 @@ pub struct Limits {
     /// Connections between one TCP allocation and its peers, of whatever state; then 508, and peers that connect are
     /// refused. Default: 64, a guess.
     pub connections: usize,
-    /// Connections of all TCP allocations. Default: 4096, a guess: each takes two file descriptors.
-    pub all_connections: usize,
 }
 
 impl Limits {
@@ -216,7 +218,6 @@ impl Default for Limits {
             pending_binds: 1024,
             reservations: 256,
             connections: 64,
-            all_connections: 4096,
         }
     }
 }

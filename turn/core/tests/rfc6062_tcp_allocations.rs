@@ -332,7 +332,7 @@ fn an_allocation_has_so_many_connections_and_no_more() {
 #[test]
 fn all_allocations_together_have_so_many_connections_and_no_more() {
     let mut config = config();
-    config.limits.all_connections = 1;
+    config.connections = 1;
     let mut world = World::with(config);
     let (mut first, mut second) = (tcp_client(), Client::via("1.1.1.2:1000", Via::Tcp(SessionId(5))));
     first.ask(&mut world, Method::Allocate, &[TCP]);

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::io::linux::PathError;
 use crate::io::udp::{self, Fragmentation};
 use crate::listeners::Listening;
-use crate::stream::Streams;
+use crate::stream::{Connection, Streams};
 
 /// Wakes the worker for what comes from other threads.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -31,6 +31,12 @@ pub(crate) enum SocketKey {
     Acceptor(ListenerId),
     /// The connection of a session.
     Stream(u32),
+    /// The accepting TCP socket of the relayed address in a slot.
+    RelayAcceptor(u32),
+    /// The connection to a peer in a slot.
+    Peer(u32),
+    /// The client's data connection that is spliced to the peer's in a slot.
+    DataConnection(u32),
 }
 
 impl SocketKey {
@@ -43,6 +49,9 @@ impl SocketKey {
             1 => Some(Self::Relay(index)),
             2 => listener().map(Self::Acceptor),
             3 => Some(Self::Stream(index)),
+            4 => Some(Self::RelayAcceptor(index)),
+            5 => Some(Self::Peer(index)),
+            6 => Some(Self::DataConnection(index)),
             _ => None,
         }
     }
@@ -53,6 +62,9 @@ impl SocketKey {
             Self::Relay(slot) => (1, slot),
             Self::Acceptor(listener) => (2, u32::from(listener.0)),
             Self::Stream(slot) => (3, slot),
+            Self::RelayAcceptor(slot) => (4, slot),
+            Self::Peer(slot) => (5, slot),
+            Self::DataConnection(slot) => (6, slot),
         };
         Token(kind << KIND | index as usize)
     }
@@ -126,6 +138,17 @@ impl Sockets {
         Ok(())
     }
 
+    /// Takes a session's connection out, for another purpose or another worker.
+    pub(crate) fn take_stream(&mut self, session: SessionId) -> Option<Connection> {
+        self.streams.take(session, &self.registry)
+    }
+
+    /// Takes the connection that another worker handed over, and says in which place.
+    pub(crate) fn adopt_stream(&mut self, connection: Connection) -> Option<SessionId> {
+        let token = |SessionId(slot)| SocketKey::Stream(slot).token();
+        self.streams.adopt(connection, &self.registry, token)
+    }
+
     /// A client got an allocation.
     pub(crate) fn on_allocation(&mut self, client: ClientAddr) {
         match client.via {
@@ -175,7 +198,7 @@ impl Sockets {
     }
 }
 
-fn bind_error(error: &io::Error) -> BindError {
+pub(crate) fn bind_error(error: &io::Error) -> BindError {
     match Errno::from_io_error(error) {
         Some(Errno::ADDRINUSE) => BindError::AddressInUse,
         Some(Errno::ADDRNOTAVAIL) => BindError::AddressNotAvailable,
@@ -237,6 +260,9 @@ mod tests {
             SocketKey::Relay(u32::MAX),
             SocketKey::Acceptor(ListenerId(u16::MAX)),
             SocketKey::Stream(u32::MAX),
+            SocketKey::RelayAcceptor(u32::MAX),
+            SocketKey::Peer(0),
+            SocketKey::DataConnection(u32::MAX),
         ] {
             assert_eq!(SocketKey::of(key.token()), Some(key));
         }

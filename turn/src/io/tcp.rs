@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use mio::net::{TcpListener, TcpStream};
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::io::udp::Sharing;
@@ -35,6 +36,27 @@ pub(crate) fn listener(address: SocketAddr, sharing: Sharing) -> io::Result<TcpL
     Ok(TcpListener::from_std(socket.into()))
 }
 
+/// A socket that accepts peers on a relayed address. Nobody else listens there; connections from the same address
+/// may be opened beside it (RFC 6062 §5.2).
+pub(crate) fn relay_listener(address: SocketAddr) -> io::Result<TcpListener> {
+    listener(address, Sharing::First)
+}
+
+/// Begins to connect from a relayed address, which has a [listener](relay_listener).
+pub(crate) fn connect_from(local: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(local), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&local.into())?;
+    match socket.connect(&to.into()) {
+        Ok(()) => {}
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
 /// Prepares an accepted connection.
 pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -53,6 +75,16 @@ mod tests {
         let address = first.local_addr().unwrap();
         let joining: Vec<_> = (0..3).map(|_| listener(address, Sharing::Joining).unwrap()).collect();
         assert!(joining.iter().all(|socket| socket.local_addr().unwrap() == address));
+    }
+
+    #[test]
+    fn connections_leave_from_a_relayed_address_while_it_listens() {
+        let peer = std::net::TcpListener::bind(FREE).unwrap();
+        let relayed = relay_listener(FREE.parse().unwrap()).unwrap().local_addr().unwrap();
+        let listening = relay_listener(relayed).unwrap();
+        let _connecting = connect_from(relayed, peer.local_addr().unwrap()).unwrap();
+        assert_eq!(peer.accept().unwrap().1, relayed);
+        drop(listening);
     }
 
     #[test]

@@ -34,6 +34,10 @@ pub(crate) struct Connection {
     pub(crate) stuck_since: Option<Moment>,
     /// Something was sent since the last look.
     pub(crate) moved: bool,
+    /// What is unread may hold a whole frame, or is for a peer: it has not been looked at here.
+    pub(crate) unseen: bool,
+    /// Another worker handed it over, which happens once.
+    pub(crate) handed_over: bool,
     /// It has had an allocation.
     pub(crate) authenticated: bool,
     _place: Place,
@@ -85,6 +89,8 @@ impl Connection {
             last_heard: now,
             stuck_since: None,
             moved: false,
+            unseen: false,
+            handed_over: false,
             authenticated: false,
             _place: place,
         }
@@ -123,6 +129,11 @@ impl Connection {
         let Some(room) = buffer.get_mut(kept..).filter(|room| !room.is_empty()) else {
             return Err(CloseReason::FrameTooLong);
         };
+        if std::mem::take(&mut self.unseen) && kept > 0 {
+            buffer.get_mut(..kept).unwrap_or_default().copy_from_slice(&self.unread);
+            self.unread.clear();
+            return Ok(Fill::Bytes(kept));
+        }
         let read = match self.fill(room, accepted)? {
             Fill::Bytes(read) => read,
             nothing @ (Fill::Blocked | Fill::Later) => return Ok(nothing),
@@ -132,6 +143,28 @@ impl Connection {
         }
         self.unread.clear();
         Ok(Fill::Bytes(kept + read))
+    }
+
+    /// Puts what the client sent into `buffer`, whatever it is: what was read before first.
+    pub(crate) fn receive_raw(&mut self, buffer: &mut [u8]) -> Result<Fill, CloseReason> {
+        if self.unread.is_empty() {
+            return match &mut self.carrier {
+                Carrier::Undecided => Ok(Fill::Blocked),
+                Carrier::Tcp => read(&mut self.socket, buffer),
+                Carrier::Tls(tls) => tls.read(&mut self.socket, buffer),
+            };
+        }
+        let count = self.unread.len().min(buffer.len());
+        let (front, _) = self.unread.split_at(count);
+        buffer.get_mut(..count).unwrap_or_default().copy_from_slice(front);
+        self.unread.drain(..count);
+        Ok(Fill::Bytes(count))
+    }
+
+    /// Tells the client that nothing more comes.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.close();
+        self.socket.shutdown(std::net::Shutdown::Write)
     }
 
     /// Keeps the beginning of a frame for the next [`receive`](Self::receive).

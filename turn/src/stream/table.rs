@@ -132,11 +132,11 @@ impl Streams {
 
     /// Takes a connection out, for another purpose or another worker. Its allocation, if it has one, is the caller's
     /// business.
-    #[expect(dead_code, reason = "the data connections of RFC 6062 leave this way")]
     pub(crate) fn take(&mut self, SessionId(slot): SessionId, registry: &Registry) -> Option<Connection> {
         let mut connection = self.remove(slot)?;
         // A poll that does not know the socket any more has nothing to forget.
         let _ = connection.deregister(registry);
+        connection.unseen = true;
         self.counters.closed.count(CloseReason::HandedOn);
         Some(connection)
     }
@@ -178,6 +178,11 @@ impl Streams {
             Some(connection) if connection.authenticated => LONGEST_FRAME,
             Some(_) | None => FRAME_BEFORE_ALLOCATION,
         }
+    }
+
+    /// Whether another worker handed this connection over.
+    pub(crate) fn is_handed_over(&self, slot: u32) -> bool {
+        self.connection(slot).is_some_and(|connection| connection.handed_over)
     }
 
     /// Keeps what is left of a chunk, the beginning of a frame.

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use causeway_protocol::{Moment, Now};
 use causeway_stun::Frame;
-use causeway_turn_core::{ClientAddr, ListenerId};
+use causeway_turn_core::{ClientAddr, ListenerId, SessionId};
 use rustix::io::Errno;
 
 use super::Running;
+use crate::handover::Full;
+use crate::io::outbox::SendFailure;
 use crate::io::ready::ReadyList;
 use crate::io::sockets::SocketKey;
-use crate::stream::{CHUNK, Chunk, CloseReason, RefusalReason};
+use crate::stream::{CHUNK, Chunk, CloseReason, Connection, RefusalReason};
 
 /// Connections accepted in one turn: the handshakes of strangers do not hold up those who are in. A guess.
 const ACCEPT_BUDGET: usize = 32;
@@ -113,14 +115,51 @@ impl Running {
 
     fn take_frames(&mut self, now: Now, slot: u32, from: ClientAddr, mut stream: &[u8]) {
         while let Some((frame, behind)) = self.next_frame(slot, stream) {
+            if let Some(owner) = self.stream_owner(now, slot, from, frame) {
+                self.worker.sockets.streams.keep(slot, stream);
+                self.hand_over(owner, slot);
+                return;
+            }
             stream = behind;
             self.make_room();
             let Some(room) = self.arena.room().and_then(|room| room.get_mut(..frame.len())) else { break };
             room.copy_from_slice(frame);
             let verdict = self.worker.relay.on_client(now, from, room);
             self.conclude(now, verdict, frame.len());
+            if self.tcp_relay.is_ordered() {
+                break;
+            }
         }
         self.worker.sockets.streams.keep(slot, stream);
+        self.splice_ordered(now);
+    }
+
+    /// The worker that has what this frame asks for, if it is another one and may have the connection: a connection
+    /// moves once, and not while an allocation here lives on it.
+    fn stream_owner(&self, now: Now, slot: u32, from: ClientAddr, frame: &[u8]) -> Option<usize> {
+        let owner = self.worker.handover.stream_owner(now, from, frame)?;
+        let stays = self.worker.sockets.streams.is_handed_over(slot) || self.worker.relay.serves(from);
+        (!stays).then_some(owner)
+    }
+
+    /// Gives a connection with all that has not been looked at to another worker. If that has too much to do, the
+    /// connection is closed.
+    fn hand_over(&mut self, owner: usize, slot: u32) {
+        // Answers that wait go with it; planned sends name the session here.
+        self.flush();
+        let Some(mut connection) = self.worker.sockets.take_stream(SessionId(slot)) else { return };
+        connection.handed_over = true;
+        if self.worker.handover.hand_over(owner, connection) == Err(Full) {
+            self.outbox.count_failure(SendFailure::HandoverFull);
+        }
+    }
+
+    /// Serves a connection that reached another worker, from what it has read on.
+    pub(super) fn take_over(&mut self, now: Now, connection: Connection) {
+        if let Some(SessionId(slot)) = self.worker.sockets.adopt_stream(connection) {
+            self.streams.ready.push(slot as usize);
+            self.streams.sweep_due.get_or_insert(now.moment.plus(SWEEP_EVERY));
+        }
     }
 
     /// The first frame of `stream` and what is behind it; `None` until more has come, or once the connection is at
@@ -177,7 +216,11 @@ impl Running {
                 self.streams.ready.push(slot as usize);
             }
             SocketKey::Acceptor(listener) => self.streams.acceptors.push(listener.0.into()),
-            SocketKey::Client(_) | SocketKey::Relay(_) => {}
+            SocketKey::Client(_)
+            | SocketKey::Relay(_)
+            | SocketKey::RelayAcceptor(_)
+            | SocketKey::Peer(_)
+            | SocketKey::DataConnection(_) => {}
         }
     }
 }

@@ -59,7 +59,7 @@ impl Relay {
         // 5. Our own limits: 508.
         let limits = self.config.limits;
         if allocation.connections.len() >= limits.connections
-            || self.connections.len() >= limits.all_connections
+            || self.connections.len() >= self.config.connections
         {
             return Err(Refusal::InsufficientCapacity);
         }

@@ -15,6 +15,10 @@ use crate::ports::PortUse;
 use crate::relay::Relay;
 use crate::request::Refusal;
 
+/// Bytes of a data connection that count as one piece of data: below every burst that a rate allows, so that a long
+/// chunk passes in part.
+const PIECE: usize = 8 << 10;
+
 impl Relay {
     /// A peer has connected to a relayed address (RFC 6062 §5.3). The shell keeps the connection under the slot that
     /// is returned, without reading from it before [`Action::Splice`] says so; a refused one it closes.
@@ -46,7 +50,7 @@ impl Relay {
         }
         let limits = self.config.limits;
         if allocation.connections.len() >= limits.connections
-            || self.connections.len() >= limits.all_connections
+            || self.connections.len() >= self.config.connections
         {
             return Err(DropReason::TooManyConnections);
         }
@@ -100,15 +104,20 @@ impl Relay {
     ) -> usize {
         let Some(entry) = self.connections.get_mut(connection) else { return 0 };
         let number = entry.allocation;
-        match self.account(number, direction, length, now) {
-            Ok(()) => length,
-            // What waits is not dropped.
-            Err(DropReason::AllocationRate | DropReason::RoomRate | DropReason::NodeShare) => 0,
-            Err(reason) => {
-                self.counters.count_drop(reason);
-                0
+        let mut passed: usize = 0;
+        while passed < length {
+            let piece = length.saturating_sub(passed).min(PIECE);
+            match self.account(number, direction, piece, now) {
+                Ok(()) => passed = passed.saturating_add(piece),
+                // What waits is not dropped.
+                Err(DropReason::AllocationRate | DropReason::RoomRate | DropReason::NodeShare) => break,
+                Err(reason) => {
+                    self.counters.count_drop(reason);
+                    break;
+                }
             }
         }
+        passed
     }
 
     /// Closes what took too long to stand, or to be asked for.
