@@ -24,6 +24,8 @@ mod labels;
 mod ledger;
 mod listeners;
 mod metrics;
+mod proxied;
+mod proxy;
 mod room_board;
 mod running;
 mod secure;

@@ -19,6 +19,7 @@ const ANSWERS: &str = "causeway_turn_answers_total";
 const QUOTA_REFUSALS: &str = "causeway_turn_quota_refusals_total";
 const EVENTS_LOST: &str = "causeway_turn_events_lost_total";
 const DENIED_PEERS: &str = "causeway_turn_denied_peers_total";
+const PROXY_REFUSED: &str = "causeway_turn_proxy_datagrams_refused_total";
 const SEND_FAILURES: &str = "causeway_turn_send_failures_total";
 const PEER_CONNECTIONS: &str = "causeway_turn_peer_connections";
 const HANDED_OVER: &str = "causeway_turn_handed_over_total";
@@ -46,6 +47,7 @@ pub(crate) fn describe() {
     describe_gauge!(DTLS_SESSIONS, "DTLS sessions, handshakes that go on included");
     describe_counter!(DTLS_ENDED, "DTLS sessions that are over, by reason");
     describe_counter!(DTLS_REFUSED, "Datagrams that look like DTLS and went nowhere, by reason");
+    describe_counter!(PROXY_REFUSED, "Datagrams of a proxy that say nobody's name");
     stream::describe();
 }
 
@@ -57,6 +59,7 @@ pub(crate) struct Readings<'a> {
     pub(crate) send_failures: &'a SendFailures,
     pub(crate) events_lost: u64,
     pub(crate) streams: &'a StreamCounters,
+    pub(crate) proxy_refused: u64,
 }
 
 /// A worker's handles to the process's metrics, and what it has already added to each.
@@ -78,6 +81,7 @@ pub(crate) struct Meter {
     events_lost: Total,
     send_failures: [Total; SendFailure::ALL.len()],
     streams: stream::Meter,
+    proxy_refused: Total,
 }
 
 struct Direction {
@@ -157,6 +161,7 @@ impl Meter {
             send_failures: SendFailure::ALL
                 .map(|reason| Total::new(counter!(SEND_FAILURES, "reason" => reason.as_str()))),
             streams: stream::Meter::new(),
+            proxy_refused: Total::new(counter!(PROXY_REFUSED)),
         }
     }
 
@@ -198,6 +203,7 @@ impl Meter {
             total.read(readings.send_failures.of(reason));
         }
         self.streams.read(readings.streams);
+        self.proxy_refused.read(readings.proxy_refused);
     }
 }
 

@@ -17,9 +17,6 @@ const V2_FIXED: usize = 16;
 /// what load balancers send, certificates of clients aside.
 const V2_LONGEST: usize = 2048;
 
-/// The longest header.
-pub(crate) const LONGEST: usize = V2_FIXED + V2_LONGEST;
-
 /// What stands at the front of a stream or datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Front {
@@ -181,7 +178,8 @@ mod tests {
 
     #[test]
     fn every_beginning_of_a_header_waits_for_its_rest() {
-        for header in [V4.to_vec(), v2(0x21, 0x11, &[192, 0, 2, 1, 198, 51, 100, 1, 0x13, 0x88, 0x0D, 0x96])] {
+        for header in [V4.to_vec(), v2(0x21, 0x11, &[192, 0, 2, 1, 198, 51, 100, 1, 0x13, 0x88, 0x0D, 0x96])]
+        {
             for length in 0..header.len() {
                 check(&header[..length], Ok(Front::Incomplete));
             }
@@ -249,7 +247,7 @@ mod tests {
         ) {
             let bytes = [start, rest].concat();
             if let Ok(Front::Header(length, _)) = parse(&bytes) {
-                prop_assert!(length <= bytes.len() && length <= LONGEST);
+                prop_assert!(length <= bytes.len() && length <= V2_FIXED + V2_LONGEST);
             }
             let _ = parse_datagram(&bytes);
         }

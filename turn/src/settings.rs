@@ -12,6 +12,7 @@ mod tls;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use causeway_protocol::Network;
 use causeway_service::Hidden;
 use causeway_turn_core::RelayConfig;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,10 @@ pub struct TurnSettings {
     pub strangers: StrangerSettings,
     /// Authorization servers whose access tokens are accepted (RFC 7635).
     pub third_party: ThirdPartySettings,
+    /// Load balancers in front of the relay, as addresses or networks (`10.0.0.0/8`): whatever comes from them has to
+    /// begin with a header of the PROXY protocol, version 1 or 2 over TCP, version 2 in each datagram over UDP. A header
+    /// from anybody else is garbage.
+    pub proxy_sources: Vec<Network>,
     /// Clients over TCP and TLS.
     pub streams: StreamSettings,
     /// What TLS shows its clients.
@@ -106,6 +111,7 @@ impl Default for TurnSettings {
             third_party: ThirdPartySettings::default(),
             allow_loopback_peers: false,
             dtls: DtlsSettings::default(),
+            proxy_sources: Vec::new(),
             streams: StreamSettings::default(),
             tls: TlsSettings::default(),
             tcp_relay: TcpRelaySettings::default(),

@@ -26,11 +26,12 @@ use crate::io::udp::CLIENT_BUFFER;
 use crate::ledger::Ledger;
 use crate::listeners::{self, Listeners, Listening};
 use crate::metrics::{self, Meter};
+use crate::proxied::{Proxied, Proxies};
 use crate::room_board::{BusState, RoomBoard};
 use crate::running::{RunningRelay, RunningWorker};
 use crate::secure::Secure;
 use crate::settings::{SettingsProblem, TurnSettings};
-use crate::stream::{Sources, StreamLimits, Streams};
+use crate::stream::{Accepted, Sources, StreamLimits, Streams};
 use crate::supervise::{self, ExitSenders};
 use crate::tcp_relay::TcpRelay;
 use crate::worker::{Signals, Worker};
@@ -216,7 +217,10 @@ impl Starting {
         let polls = listeners
             .sockets
             .into_iter()
-            .map(|listening| poll(listening, streams(settings, count, &sources, secure.config.as_ref())))
+            .map(|listening| {
+                let proxied = Proxied::new(Proxies::new(&settings.proxy_sources));
+                poll(listening, streams(settings, count, &sources, secure.config.as_ref()), proxied)
+            })
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Worker)?;
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
@@ -295,10 +299,14 @@ impl Starting {
 }
 
 /// What a worker waits on: its sockets, and a waker for other threads.
-fn poll(listening: Vec<Listening>, streams: Streams) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
+fn poll(
+    listening: Vec<Listening>,
+    streams: Streams,
+    proxied: Proxied,
+) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    let sockets = Sockets::new(poll.registry().try_clone()?, listening, streams)?;
+    let sockets = Sockets::new(poll.registry().try_clone()?, listening, streams, proxied)?;
     Ok((poll, sockets, waker))
 }
 
@@ -309,5 +317,11 @@ fn streams(
     sources: &Arc<Sources>,
     tls: Option<&Arc<ServerConfig>>,
 ) -> Streams {
-    Streams::new(StreamLimits::share(settings, workers), Arc::clone(sources), tls.cloned())
+    let accepted = Accepted {
+        tcp: settings.streams.tcp,
+        tls: tls.cloned(),
+        proxies: Proxies::new(&settings.proxy_sources),
+        sources: Arc::clone(sources),
+    };
+    Streams::new(StreamLimits::share(settings, workers), accepted)
 }

@@ -30,6 +30,7 @@ use crate::io::ready::ReadyList;
 use crate::io::sockets::{SocketKey, Sockets, receive};
 use crate::io::udp::Fragmentation;
 use crate::metrics::{Meter, Readings};
+use crate::proxied::Sender;
 use crate::supervise::WorkerFailure;
 use crate::tcp_relay::TcpRelay;
 
@@ -297,12 +298,23 @@ impl Running {
                 let Some(socket) = worker.sockets.listener(listener) else { return false };
                 let Some((length, source)) = receive(socket, room) else { return false };
                 let datagram = room.get(..length).unwrap_or_default();
+                let (length, source, behind_proxy) =
+                    match worker.sockets.proxied.sender(source, listener, datagram) {
+                        Sender::Itself => (length, source, false),
+                        Sender::Behind(header, client) => {
+                            room.copy_within(header..length, 0);
+                            (length - header, client, true)
+                        }
+                        Sender::Nobody => return true,
+                    };
+                let datagram = room.get(..length).unwrap_or_default();
                 if worker.dtls.takes(datagram) {
                     self.read_record(now, source, listener, length);
                     return true;
                 }
                 let from = ClientAddr { source, listener, via: Via::Udp };
-                if let Some(owner) = worker.handover.owner(now, from, datagram) {
+                // Another worker would not know the way back through the proxy.
+                if !behind_proxy && let Some(owner) = worker.handover.owner(now, from, datagram) {
                     self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
                     if worker.handover.pass_on(owner, from, datagram) == Err(Full) {
                         self.outbox.count_failure(SendFailure::HandoverFull);
@@ -432,6 +444,7 @@ impl Running {
             dtls: self.worker.dtls.counts(),
             send_failures: self.outbox.failures(),
             streams: self.worker.sockets.streams.counters(),
+            proxy_refused: self.worker.sockets.proxied.refused,
             events_lost: self.events_lost,
         });
     }

@@ -198,7 +198,8 @@ fn send_to_client(
 
 fn send_datagram(sockets: &Sockets, to: ClientAddr, parts: [&[u8]; 3]) -> Result<(), SendFailure> {
     let socket = sockets.listener(to.listener).ok_or(SendFailure::Closed)?;
-    let (parts, to) = (parts.map(IoSlice::new), SockAddr::from(to.source));
+    let to = SockAddr::from(sockets.proxied.way(to.source, to.listener));
+    let parts = parts.map(IoSlice::new);
     loop {
         match SockRef::from(socket).send_to_vectored(&parts, &to) {
             Ok(_) => return Ok(()),

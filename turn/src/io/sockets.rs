@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use crate::io::linux::PathError;
 use crate::io::udp::{self, Fragmentation};
 use crate::listeners::Listening;
+use crate::proxied::Proxied;
 use crate::stream::{Connection, Streams};
 
 /// Wakes the worker for what comes from other threads.
@@ -105,6 +106,8 @@ pub(crate) struct Sockets {
     listeners: Vec<Listening>,
     /// Clients' connections.
     pub(crate) streams: Streams,
+    /// Clients behind proxies.
+    pub(crate) proxied: Proxied,
     /// By the slot that the core gave.
     relays: Vec<Option<RelaySocket>>,
 }
@@ -115,6 +118,7 @@ impl Sockets {
         registry: Registry,
         mut listeners: Vec<Listening>,
         streams: Streams,
+        proxied: Proxied,
     ) -> io::Result<Self> {
         for (id, listener) in (0..=u16::MAX).map(ListenerId).zip(&mut listeners) {
             registry.register(&mut listener.udp, SocketKey::Client(id).token(), Interest::READABLE)?;
@@ -122,7 +126,7 @@ impl Sockets {
                 registry.register(tcp, SocketKey::Acceptor(id).token(), Interest::READABLE)?;
             }
         }
-        Ok(Self { registry, listeners, streams, relays: Vec::new() })
+        Ok(Self { registry, listeners, streams, proxied, relays: Vec::new() })
     }
 
     pub(crate) fn listener(&self, ListenerId(id): ListenerId) -> Option<&UdpSocket> {
@@ -248,8 +252,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::proxied::Proxies;
     use crate::settings::TurnSettings;
-    use crate::stream::{Sources, StreamLimits};
+    use crate::stream::{Accepted, Sources, StreamLimits};
 
     #[test]
     fn a_token_finds_its_socket_again() {
@@ -308,8 +313,10 @@ mod tests {
         let poll = mio::Poll::new().unwrap();
         let registry = poll.registry().try_clone().unwrap();
         let limits = StreamLimits::share(&TurnSettings::default(), 1);
-        let streams = Streams::new(limits, Arc::new(Sources::new(1)), None);
-        (poll, Sockets::new(registry, Vec::new(), streams).unwrap())
+        let sources = Arc::new(Sources::new(1));
+        let accepted = Accepted { tcp: true, tls: None, proxies: Proxies::default(), sources };
+        let streams = Streams::new(limits, accepted);
+        (poll, Sockets::new(registry, Vec::new(), streams, Proxied::default()).unwrap())
     }
 
     fn port(slot: u32, address: &str) -> RelayPort {

@@ -10,9 +10,11 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustls::ServerConfig;
 
+use crate::proxied::Proxies;
+use crate::proxy::{self, Front, Origin};
 use crate::stream::counters::{Carried, CloseReason};
 use crate::stream::queue::{Full, Load, Queue};
-use crate::stream::sources::Place;
+use crate::stream::sources::{Place, Sources};
 use crate::stream::tls::{Tls, TlsFailure};
 
 /// RFC 8446 §5.1: the content type of a handshake record, TLS's first byte.
@@ -40,11 +42,14 @@ pub(crate) struct Connection {
     pub(crate) handed_over: bool,
     /// It has had an allocation.
     pub(crate) authenticated: bool,
-    _place: Place,
+    /// `None`: a proxy's own, which has no place among clients.
+    place: Option<Place>,
 }
 
 /// What is between the socket and the frames.
 enum Carrier {
+    /// It comes from a proxy, which is to say first whose it is.
+    Proxy,
     /// Nothing has come yet.
     Undecided,
     Tcp,
@@ -55,6 +60,9 @@ enum Carrier {
 pub(crate) struct Accepted {
     pub(crate) tcp: bool,
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub(crate) proxies: Proxies,
+    pub(crate) sources: Arc<Sources>,
 }
 
 /// What one look at a socket brought.
@@ -69,20 +77,20 @@ pub(crate) enum Fill {
 }
 
 impl Connection {
-    /// A connection that was accepted just now.
+    /// A connection that was accepted just now; without a place it is a proxy's.
     pub(crate) fn new(
         socket: TcpStream,
         source: SocketAddr,
         listener: ListenerId,
         high_water: usize,
-        place: Place,
+        place: Option<Place>,
         now: Moment,
     ) -> Self {
         Self {
             socket,
             source,
             listener,
-            carrier: Carrier::Undecided,
+            carrier: if place.is_some() { Carrier::Undecided } else { Carrier::Proxy },
             unread: Vec::new(),
             queue: Queue::new(high_water),
             since: now,
@@ -92,14 +100,14 @@ impl Connection {
             unseen: false,
             handed_over: false,
             authenticated: false,
-            _place: place,
+            place,
         }
     }
 
     /// The client, as the core knows it.
     pub(crate) fn client(&self, session: SessionId) -> ClientAddr {
         let via = match self.carrier {
-            Carrier::Undecided | Carrier::Tcp => Via::Tcp(session),
+            Carrier::Proxy | Carrier::Undecided | Carrier::Tcp => Via::Tcp(session),
             Carrier::Tls(_) => Via::Tls(session),
         };
         ClientAddr { source: self.source, listener: self.listener, via }
@@ -107,7 +115,7 @@ impl Connection {
 
     pub(crate) fn carried(&self) -> Carried {
         match self.carrier {
-            Carrier::Undecided => Carried::Undecided,
+            Carrier::Proxy | Carrier::Undecided => Carried::Undecided,
             Carrier::Tcp => Carried::Tcp,
             Carrier::Tls(_) => Carried::Tls,
         }
@@ -142,14 +150,44 @@ impl Connection {
             front.copy_from_slice(&self.unread);
         }
         self.unread.clear();
-        Ok(Fill::Bytes(kept + read))
+        match self.carrier {
+            Carrier::Proxy => self.unwrap(buffer, kept + read, accepted),
+            Carrier::Undecided | Carrier::Tcp | Carrier::Tls(_) => Ok(Fill::Bytes(kept + read)),
+        }
+    }
+
+    /// Takes the header of the PROXY protocol from the front of the `length` bytes in `buffer`.
+    fn unwrap(&mut self, buffer: &mut [u8], length: usize, accepted: &Accepted) -> Result<Fill, CloseReason> {
+        let stream = buffer.get(..length).unwrap_or_default();
+        let (header, origin) =
+            match proxy::parse(stream).map_err(|proxy::NoHeader| CloseReason::NoProxyHeader)? {
+                Front::Incomplete => {
+                    self.unread.extend_from_slice(stream);
+                    return Ok(Fill::Later);
+                }
+                Front::Header(header, origin) => (header, origin),
+            };
+        self.carrier = Carrier::Undecided;
+        match origin {
+            Origin::Client(client) => {
+                self.source = client;
+                let place = accepted.sources.enter(client.ip()).ok_or(CloseReason::TooManyOfSource)?;
+                self.place = Some(place);
+            }
+            Origin::Proxy => {}
+        }
+        buffer.copy_within(header..length, 0);
+        match buffer.get(..length - header) {
+            Some(first) if !first.is_empty() => self.decide(first, accepted),
+            Some(_) | None => Ok(Fill::Later),
+        }
     }
 
     /// Puts what the client sent into `buffer`, whatever it is: what was read before first.
     pub(crate) fn receive_raw(&mut self, buffer: &mut [u8]) -> Result<Fill, CloseReason> {
         if self.unread.is_empty() {
             return match &mut self.carrier {
-                Carrier::Undecided => Ok(Fill::Blocked),
+                Carrier::Proxy | Carrier::Undecided => Ok(Fill::Blocked),
                 Carrier::Tcp => read(&mut self.socket, buffer),
                 Carrier::Tls(tls) => tls.read(&mut self.socket, buffer),
             };
@@ -179,7 +217,7 @@ impl Connection {
                 let Fill::Bytes(count) = read(&mut self.socket, room)? else { return Ok(Fill::Blocked) };
                 self.decide(room.get(..count).unwrap_or_default(), accepted)
             }
-            Carrier::Tcp => read(&mut self.socket, room),
+            Carrier::Proxy | Carrier::Tcp => read(&mut self.socket, room),
             Carrier::Tls(tls) => tls.read(&mut self.socket, room),
         }
     }
@@ -206,7 +244,7 @@ impl Connection {
     /// Whether something waits to be sent.
     pub(crate) fn waits(&self) -> bool {
         let of_carrier = match &self.carrier {
-            Carrier::Undecided | Carrier::Tcp => false,
+            Carrier::Proxy | Carrier::Undecided | Carrier::Tcp => false,
             Carrier::Tls(tls) => tls.waits(),
         };
         of_carrier || !self.queue.is_empty()
@@ -215,7 +253,7 @@ impl Connection {
     /// Sends as much as the kernel takes.
     pub(crate) fn flush(&mut self) -> Result<(), CloseReason> {
         self.moved |= match &mut self.carrier {
-            Carrier::Undecided | Carrier::Tcp => write(&mut self.socket, &mut self.queue)?,
+            Carrier::Proxy | Carrier::Undecided | Carrier::Tcp => write(&mut self.socket, &mut self.queue)?,
             Carrier::Tls(tls) => tls.flush(&mut self.socket, &mut self.queue)?,
         };
         Ok(())
@@ -225,14 +263,14 @@ impl Connection {
     pub(crate) fn handshake_is_late(&mut self) -> Option<CloseReason> {
         match &mut self.carrier {
             Carrier::Tls(tls) if tls.is_handshaking() => Some(tls.fail(TlsFailure::TimedOut)),
-            Carrier::Undecided | Carrier::Tcp | Carrier::Tls(_) => None,
+            Carrier::Proxy | Carrier::Undecided | Carrier::Tcp | Carrier::Tls(_) => None,
         }
     }
 
     /// Why TLS failed, if it did.
     pub(crate) fn tls_failure(&self) -> Option<TlsFailure> {
         match &self.carrier {
-            Carrier::Undecided | Carrier::Tcp => None,
+            Carrier::Proxy | Carrier::Undecided | Carrier::Tcp => None,
             Carrier::Tls(tls) => tls.failure(),
         }
     }
@@ -240,7 +278,7 @@ impl Connection {
     /// Says goodbye before the connection is dropped.
     pub(crate) fn close(&mut self) {
         match &mut self.carrier {
-            Carrier::Undecided | Carrier::Tcp => {}
+            Carrier::Proxy | Carrier::Undecided | Carrier::Tcp => {}
             Carrier::Tls(tls) => tls.close(&mut self.socket),
         }
     }

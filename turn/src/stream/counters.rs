@@ -65,6 +65,10 @@ labels! {
         Tls = "tls",
         /// A frame is longer than a client may send.
         FrameTooLong = "frame_too_long",
+        /// It comes from a proxy and does not begin with a header of the PROXY protocol.
+        NoProxyHeader = "no_proxy_header",
+        /// A client behind a proxy has reached `max_connections_per_source`.
+        TooManyOfSource = "too_many_of_source",
         /// No allocation came in time.
         NotAuthenticated = "not_authenticated",
         /// Silent and without an allocation.

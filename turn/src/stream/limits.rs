@@ -7,7 +7,6 @@ use crate::settings::TurnSettings;
 /// One worker's share of the settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StreamLimits {
-    pub(crate) tcp: bool,
     pub(crate) connections: usize,
     pub(crate) half_open: usize,
     pub(crate) handshake: Duration,
@@ -22,7 +21,6 @@ impl StreamLimits {
     pub(crate) fn share(settings: &TurnSettings, workers: usize) -> Self {
         let TurnSettings { streams: settings, tls, .. } = settings;
         Self {
-            tcp: settings.tcp,
             connections: settings.max_connections.div_ceil(workers),
             half_open: settings.max_half_open.div_ceil(workers),
             handshake: Duration::from_secs(tls.handshake_seconds.into()),

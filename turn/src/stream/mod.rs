@@ -15,7 +15,7 @@ mod sources;
 mod table;
 mod tls;
 
-pub(crate) use connection::{Connection, Fill};
+pub(crate) use connection::{Accepted, Connection, Fill};
 pub(crate) use counters::{CloseReason, Meter, RefusalReason, StreamCounters, describe};
 pub(crate) use limits::StreamLimits;
 pub(crate) use queue::Load;

@@ -1,20 +1,17 @@
 //! A worker's connections: who is let in, under which number, and for how long.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use causeway_protocol::Moment;
 use causeway_turn_core::{ClientAddr, ListenerId, SessionId};
 use mio::net::TcpStream;
 use mio::{Registry, Token};
-use rustls::ServerConfig;
 
 use crate::io::tcp;
 use crate::stream::connection::{Accepted, Connection, Fill};
 use crate::stream::counters::{CloseReason, RefusalReason, StreamCounters};
 use crate::stream::limits::StreamLimits;
 use crate::stream::queue::{Full, Load};
-use crate::stream::sources::Sources;
 
 /// The longest frame of somebody without an allocation: requests with the longest credentials have some 2 kB.
 const FRAME_BEFORE_ALLOCATION: usize = 4096;
@@ -41,7 +38,6 @@ pub(crate) enum Chunk {
 pub(crate) struct Streams {
     limits: StreamLimits,
     accepted: Accepted,
-    sources: Arc<Sources>,
     places: Vec<Option<Connection>>,
     free: Vec<u32>,
     half_open: usize,
@@ -53,12 +49,10 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// `tls`: what TLS clients are served with; `None`: they are not.
-    pub(crate) fn new(limits: StreamLimits, sources: Arc<Sources>, tls: Option<Arc<ServerConfig>>) -> Self {
+    pub(crate) fn new(limits: StreamLimits, accepted: Accepted) -> Self {
         Self {
-            accepted: Accepted { tcp: limits.tcp, tls },
+            accepted,
             limits,
-            sources,
             places: Vec::new(),
             free: Vec::new(),
             half_open: 0,
@@ -97,8 +91,13 @@ impl Streams {
         if self.half_open >= self.limits.half_open {
             return self.count_refusal(RefusalReason::TooManyHalfOpen);
         }
-        let Some(place) = self.sources.enter(source.ip()) else {
-            return self.count_refusal(RefusalReason::TooManyOfSource);
+        let place = if self.accepted.proxies.contains(source.ip()) {
+            None
+        } else {
+            let Some(place) = self.accepted.sources.enter(source.ip()) else {
+                return self.count_refusal(RefusalReason::TooManyOfSource);
+            };
+            Some(place)
         };
         if tcp::prepare(&socket).is_err() {
             return self.count_refusal(RefusalReason::Other);

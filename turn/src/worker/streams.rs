@@ -8,7 +8,7 @@ use causeway_stun::Frame;
 use causeway_turn_core::{ClientAddr, ListenerId, SessionId};
 use rustix::io::Errno;
 
-use super::Running;
+use super::{METRICS_EVERY, Running};
 use crate::handover::Full;
 use crate::io::outbox::SendFailure;
 use crate::io::ready::ReadyList;
@@ -61,6 +61,7 @@ impl Running {
             let Some(index) = self.streams.acceptors.pop() else { return };
             let Ok(index) = u16::try_from(index) else { continue };
             let listener = ListenerId(index);
+            self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
             match self.worker.sockets.accept(listener, now.moment) {
                 Ok(()) => self.streams.acceptors.push(index.into()),
                 Err(error) => self.on_accept_error(listener, &error),
@@ -203,6 +204,7 @@ impl Running {
         // Planned sends name sessions, whose numbers are free after this.
         self.flush();
         while let Some(client) = self.worker.sockets.streams.pop_ended() {
+            self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
             self.worker.relay.on_session_closed(client);
             self.perform(now);
         }
