@@ -13,7 +13,7 @@ use causeway_service::health::Condition;
 use causeway_service::reload::Effective;
 use causeway_service::shutdown::StopSignals;
 use causeway_signal::{RelayDoors, RelayTransport};
-use causeway_turn::{ControlError, RelayKeys, RunningRelay};
+use causeway_turn::{ControlError, RelayKeys, RunningRelay, TurnSettings};
 
 use crate::cli::TurnFlags;
 use crate::exit::Exit;
@@ -34,8 +34,27 @@ pub struct RelayPart {
     control: JoinHandle<Result<(), ControlError>>,
     /// What peers are told of.
     offered: Vec<RelayTransport>,
-    /// What plain clients come over, for people.
+    served: Served,
+}
+
+/// What clients come over, for people.
+struct Served {
     plain: &'static str,
+    secure: Option<&'static str>,
+}
+
+impl Served {
+    fn of(settings: &TurnSettings) -> Self {
+        Self {
+            plain: if settings.streams.tcp { "UDP and TCP" } else { "UDP" },
+            secure: match (settings.streams.tls, settings.dtls.enabled) {
+                (true, true) => Some("TLS and DTLS"),
+                (true, false) => Some("TLS"),
+                (false, true) => Some("DTLS"),
+                (false, false) => None,
+            },
+        }
+    }
 }
 
 /// Runs the relay until it is told to stop.
@@ -97,7 +116,7 @@ impl RelayPart {
             relay,
             control: actix_web::rt::spawn(control.run()),
             offered: settings.offered(),
-            plain: if settings.turn.streams.tcp { "UDP and TCP" } else { "UDP" },
+            served: Served::of(&settings.turn),
         })
     }
 
@@ -122,7 +141,11 @@ impl RelayPart {
     /// Tells where clients find the relay.
     pub fn print_urls(&self) {
         for address in self.relay.addresses() {
-            println!("  relay    turn:{address} over {}", self.plain);
+            println!("  relay    turn:{address} over {}", self.served.plain);
+        }
+        let Some(secure) = self.served.secure else { return };
+        for address in self.relay.tls_addresses() {
+            println!("  relay    turns:{address} over {secure}");
         }
     }
 

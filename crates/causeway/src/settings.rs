@@ -215,8 +215,11 @@ impl Settings {
 
     /// What peers are told to reach the relay over, unless `signal.relay_transports` chooses.
     pub fn offered(&self) -> Vec<RelayTransport> {
-        let tcp = self.turn.streams.tcp.then_some(RelayTransport::Tcp);
-        [Some(RelayTransport::Udp), tcp].into_iter().flatten().collect()
+        let TurnSettings { streams, tls, .. } = &self.turn;
+        let tcp = streams.tcp.then_some(RelayTransport::Tcp);
+        // Browsers refuse the certificate that the relay makes itself.
+        let tls = (streams.tls && tls.certificate.is_some()).then_some(RelayTransport::Tls);
+        [Some(RelayTransport::Udp), tcp, tls].into_iter().flatten().collect()
     }
 
     /// What is wrong with settings that are each well formed.

@@ -32,12 +32,16 @@ export class Browser {
 	readonly #context: BrowserContext;
 	readonly #folder: string;
 
-	/** Starts a browser with one page. */
-	static async start(candidates: Candidates): Promise<Browser> {
+	/** Starts a browser with one page. It believes certificates whose key has one of the SHA-256 hashes in `trusted`. */
+	static async start(candidates: Candidates, trusted: readonly string[] = []): Promise<Browser> {
 		const folder = await mkdtemp(join(tmpdir(), "causeway-chromium-"));
 		const context = await chromium.launchPersistentContext(join(folder, "profile"), {
 			executablePath: EXECUTABLE,
-			args: candidates === "addresses" ? [...ARGUMENTS, SHOW_ADDRESSES] : ARGUMENTS,
+			args: [
+				...ARGUMENTS,
+				...(candidates === "addresses" ? [SHOW_ADDRESSES] : []),
+				...(trusted.length > 0 ? [`--ignore-certificate-errors-spki-list=${trusted.join(",")}`] : []),
+			],
 			acceptDownloads: true,
 			downloadsPath: join(folder, "downloads"),
 		});

@@ -2,10 +2,12 @@
 //! runs, such as a container's.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 
 const BINARY = process.env["CAUSEWAY_BIN"] ?? join(import.meta.dirname, "../../../target/release/causeway");
 /** A server that runs already, and its operator's address. Tests with settings of their own start the binary all the same. */
@@ -17,13 +19,15 @@ const STOP_MS = 15_000;
 export class Server {
 	readonly url: string;
 	readonly #ops: string;
+	/** The relay's port for TLS. */
+	readonly #turns: number | null;
 	readonly #stop: () => Promise<void>;
 
 	/** Finds the running server, or starts the binary with settings from the environment and waits until it is ready. */
 	static async start(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
 		const { url, ops } = RUNNING;
 		if (url !== undefined && ops !== undefined && Object.keys(settings).length === 0) {
-			return new Server(url, ops, async () => {});
+			return new Server({ url, ops, turns: null }, async () => {});
 		}
 		if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there; build it with: make build`);
 		const folder = await mkdtemp(join(tmpdir(), "causeway-e2e-"));
@@ -46,16 +50,19 @@ export class Server {
 		};
 		try {
 			const banner = await printed(child, "Stop with Ctrl-C.");
-			return new Server(addressIn(banner, "demo"), addressIn(banner, "metrics"), stop);
+			const turns = /turns:127\.0\.0\.1:(\d+)/.exec(banner)?.[1];
+			const doors = { url: addressIn(banner, "demo"), ops: addressIn(banner, "metrics") };
+			return new Server({ ...doors, turns: turns === undefined ? null : Number(turns) }, stop);
 		} catch (error) {
 			await stop();
 			throw error;
 		}
 	}
 
-	private constructor(url: string, ops: string, stop: () => Promise<void>) {
-		this.url = url;
-		this.#ops = ops;
+	private constructor(doors: { url: string; ops: string; turns: number | null }, stop: () => Promise<void>) {
+		this.url = doors.url;
+		this.#ops = doors.ops;
+		this.#turns = doors.turns;
 		this.#stop = stop;
 	}
 
@@ -66,6 +73,20 @@ export class Server {
 			.split("\n")
 			.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
 		return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+	}
+
+	/** The SHA-256 of the public key that the relay shows over TLS, in Base64. */
+	async relayKey(): Promise<string> {
+		if (this.#turns === null) throw new Error("the server does not say where its relay listens for TLS");
+		const socket = connect({ host: "127.0.0.1", port: this.#turns, rejectUnauthorized: false });
+		try {
+			await new Promise((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
+			const key = socket.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
+			if (key === undefined) throw new Error("the relay shows no certificate");
+			return createHash("sha256").update(key).digest("base64");
+		} finally {
+			socket.destroy();
+		}
 	}
 
 	/** Stops the server if it was started here. */
