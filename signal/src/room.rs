@@ -390,6 +390,7 @@ mod tests {
         let signal = Arc::new(Signal::new(
             settings,
             &secret,
+            causeway_protocol::token::TurnIssuer::hs256(&secret),
             "n".parse().unwrap(),
             bus,
             crate::doors::RelayDoors::for_tests(),

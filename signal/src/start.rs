@@ -12,6 +12,7 @@ use causeway_cluster::{Bus, Delivery, Subscription, Topic};
 use causeway_protocol::NodeId;
 use causeway_protocol::bus::BusMessage;
 use causeway_protocol::secret::Secret;
+use causeway_protocol::token::TurnIssuer;
 use causeway_signal_core::Ending;
 use tokio::task::JoinHandle;
 
@@ -43,8 +44,10 @@ pub type ExtraRoutes = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
 pub struct SignalParts {
     /// What the operator set.
     pub settings: SignalSettings,
-    /// The installation's secret: tokens and relay credentials are signed with keys derived from it.
+    /// The installation's secret: tokens are signed with keys derived from it.
     pub secret: Secret,
+    /// Signs relay credentials.
+    pub issuer: TurnIssuer,
     /// This process.
     pub node: NodeId,
     /// Where relays hear of rooms that end, and rooms of what relays count.
@@ -96,7 +99,7 @@ pub struct RunningSignal {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, StartError> {
-    let SignalParts { settings, secret, node, bus, relay, extra } = parts;
+    let SignalParts { settings, secret, issuer, node, bus, relay, extra } = parts;
     let found = settings.validate();
     if !found.is_empty() {
         return Err(StartError::Settings(found));
@@ -115,7 +118,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     metrics::describe();
     let usage = bus.subscribe(Topic::RelayUsage);
     let asked = bus.subscribe(Topic::RoomQueries);
-    let signal = Arc::new(Signal::new(settings, &secret, node, bus, relay));
+    let signal = Arc::new(Signal::new(settings, &secret, issuer, node, bus, relay));
     let shared = web::Data::from(Arc::clone(&signal));
     let server = HttpServer::new(move || {
         let extra = Arc::clone(&extra);

@@ -41,6 +41,7 @@ impl Signal {
     pub(crate) fn new(
         settings: SignalSettings,
         secret: &Secret,
+        issuer: TurnIssuer,
         node: NodeId,
         bus: Arc<dyn Bus>,
         relay: RelayDoors,
@@ -52,7 +53,7 @@ impl Signal {
             joins: JoinTokens::new(secret),
             hosts: HostTokens::new(secret),
             invites: Invites::new(secret),
-            issuer: TurnIssuer::hs256(secret),
+            issuer,
             rooms: Registry::new(settings.room_threads),
             limits: Mutex::new(Arc::new(Limits::new(&settings.limits))),
             slots: Slots::new(settings.max_sessions, settings.max_sessions_per_ip),

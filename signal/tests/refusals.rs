@@ -235,6 +235,7 @@ async fn a_port_in_use_is_one_clear_sentence() {
     let server = serve(small());
     let parts = causeway_signal::SignalParts {
         settings: small(),
+        issuer: causeway_protocol::token::TurnIssuer::hs256(&server.secret),
         secret: server.secret.clone(),
         node: "other".parse().unwrap(),
         bus: std::sync::Arc::new(causeway_cluster::MemoryBus::new()),
@@ -255,6 +256,9 @@ async fn extra_routes_are_asked_before_the_web_demo() {
     use actix_web::{HttpResponse, web};
     let parts = causeway_signal::SignalParts {
         settings: small(),
+        issuer: causeway_protocol::token::TurnIssuer::hs256(&causeway_protocol::secret::Secret::from_bytes(
+            [1; 32],
+        )),
         secret: causeway_protocol::secret::Secret::from_bytes([1; 32]),
         node: "n".parse().unwrap(),
         bus: std::sync::Arc::new(causeway_cluster::MemoryBus::new()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_protocol::token::TurnVerifier;
+use causeway_protocol::token::{RoomKey, TurnVerifier};
 use causeway_turn_core::{
     ConfigError, Credentials, Limits, Listener, LiveConfig, LoopbackPeers, Meters, Mobility, NonceKey,
     OwnRelays, Relay, RelayConfig, RestSecret, StaticUser, StrangerAnswers, TcpRelaying, WorkerNumber,
@@ -115,8 +115,12 @@ pub(crate) fn relay(
 
 fn credentials(settings: &TurnSettings, keys: Option<&RelayKeys>) -> Credentials {
     let LiveConfig { rest_secrets, users, .. } = live(settings);
+    let room_key = settings.room_key.as_deref().and_then(|text| RoomKey::parse(text).ok());
     Credentials {
-        rooms: keys.map(|keys| TurnVerifier::hs256(&keys.secret)),
+        rooms: keys.map(|RelayKeys { secret }| match room_key {
+            Some(key) => TurnVerifier::eddsa(&key, secret),
+            None => TurnVerifier::hs256(secret),
+        }),
         rest_secrets,
         users,
         third_party: settings.third_party.accepted(&settings.realm),

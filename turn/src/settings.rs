@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use causeway_protocol::Network;
+use causeway_protocol::token::RoomKey;
 use causeway_service::Hidden;
 use causeway_turn_core::RelayConfig;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,11 @@ pub struct TurnSettings {
     pub users: Vec<UserEntry>,
     /// Secrets of time-limited `expiry:user` credentials. Each is tried, so that secrets can be rotated.
     pub rest_secrets: Vec<Hidden>,
+    /// The public key that room credentials are signed for, as `openssl pkey -pubout` prints it, or its one line of
+    /// base64. With it the relay checks EdDSA and cannot sign: give the relay `node.relay_secret` and nothing else that is
+    /// secret. Absent: room credentials are signed with a key that the relay has too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_key: Option<String>,
     /// Lifetime of an allocation whose client names none, in seconds.
     pub default_lifetime_seconds: u32,
     /// The longest lifetime a client is granted, in seconds.
@@ -103,6 +109,7 @@ impl Default for TurnSettings {
             workers: 0,
             users: Vec::new(),
             rest_secrets: Vec::new(),
+            room_key: None,
             // RFC 8656 §3.2: ten minutes by default; §7.2: at most an hour is recommended.
             default_lifetime_seconds: 600,
             max_lifetime_seconds: 3600,
@@ -150,6 +157,9 @@ impl TurnSettings {
         }
         if self.rest_secrets.iter().any(|secret| secret.expose().is_empty()) {
             problems.add("rest_secrets", "remove the empty secret: anybody could sign with it");
+        }
+        if let Some(Err(error)) = self.room_key.as_deref().map(RoomKey::parse) {
+            problems.add("room_key", error.to_string());
         }
         self.limits.check(&mut problems);
         self.dtls.check(&mut problems);

@@ -108,7 +108,7 @@ impl RelayPart {
         bus: Arc<dyn Bus>,
     ) -> Result<Self, Exit> {
         process.health.set(PART, Condition::Starting);
-        let keys = secret.map(|secret| RelayKeys { secret });
+        let keys = settings.relay_secret(secret).map(|secret| RelayKeys { secret });
         let (relay, control) = causeway_turn::start(&settings.turn, keys.as_ref(), process.node.clone(), bus)
             .map_err(|error| Exit::Start(error.to_string()))?;
         process.health.set(PART, Condition::Ready);

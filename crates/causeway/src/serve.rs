@@ -89,6 +89,7 @@ fn start_signal(
     let health = process.health.clone();
     let parts = SignalParts {
         settings: settings.signal.clone(),
+        issuer: settings.issuer(&secret),
         secret,
         node: process.node.clone(),
         bus,

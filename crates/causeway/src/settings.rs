@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use causeway_protocol::secret::Secret;
+use causeway_protocol::token::{RoomKey, RoomKeyError, RoomSigningKey, TurnIssuer};
 use causeway_service::Hidden;
 use causeway_service::config::{Layers, Loaded, Origin, Problem};
 use causeway_service::log::LogSettings;
@@ -46,6 +47,16 @@ pub struct NodeSettings {
     /// The installation's secret as 64 hexadecimal digits, instead of the file in `data_dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<Hidden>,
+    /// What rooms and relays share besides, as 64 hexadecimal digits: the passwords of relay credentials are derived
+    /// from it. Absent: the installation's secret. A relay that is given this and `turn.room_key`, and not the
+    /// installation's secret, can check credentials and mint none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay_secret: Option<Hidden>,
+    /// The Ed25519 key that signs room credentials, as `openssl genpkey -algorithm ed25519` prints it, or its one line of
+    /// base64. Only where rooms live; relays get its public half as `turn.room_key`. Absent: credentials are signed with a
+    /// key derived from the secret, which relays have too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room_signing_key: Option<Hidden>,
     /// How long running transfers and calls may go on after SIGTERM, in seconds.
     pub drain_seconds: u64,
 }
@@ -53,7 +64,7 @@ pub struct NodeSettings {
 impl Default for NodeSettings {
     fn default() -> Self {
         // Half of the ten seconds that container engines wait between SIGTERM and SIGKILL.
-        Self { data_dir: None, secret: None, drain_seconds: 5 }
+        Self { data_dir: None, secret: None, relay_secret: None, room_signing_key: None, drain_seconds: 5 }
     }
 }
 
@@ -213,6 +224,27 @@ impl Settings {
         own.into_iter().chain(turn).chain(signal).collect()
     }
 
+    /// What relay credentials are signed with, if it is not derived from the secret.
+    fn signing_key(&self) -> Option<Result<RoomSigningKey, RoomKeyError>> {
+        self.node.room_signing_key.as_ref().map(|text| RoomSigningKey::parse(text.expose()))
+    }
+
+    /// What rooms and relays share; `secret` is the installation's.
+    pub fn relay_secret(&self, secret: Option<Secret>) -> Option<Secret> {
+        // The settings' own check has ruled out what is no secret.
+        self.node.relay_secret.as_ref().and_then(|hex| Secret::from_hex(hex.expose()).ok()).or(secret)
+    }
+
+    /// Who signs relay credentials; `secret` is the installation's.
+    pub fn issuer(&self, secret: &Secret) -> TurnIssuer {
+        let shared = self.relay_secret(None).unwrap_or_else(|| secret.clone());
+        match self.signing_key() {
+            Some(Ok(key)) => TurnIssuer::eddsa(&key, &shared),
+            // The settings' own check has ruled out what is no key.
+            Some(Err(_)) | None => TurnIssuer::hs256(&shared),
+        }
+    }
+
     /// What peers are told to reach the relay over, unless `signal.relay_transports` chooses.
     pub fn offered(&self) -> Vec<RelayTransport> {
         let TurnSettings { streams, tls, .. } = &self.turn;
@@ -233,6 +265,18 @@ impl Settings {
         }
         if let Some(Err(error)) = self.node.secret.as_ref().map(|hex| Secret::from_hex(hex.expose())) {
             add("node.secret".to_owned(), error.to_string());
+        }
+        if let Some(Err(error)) = self.node.relay_secret.as_ref().map(|hex| Secret::from_hex(hex.expose())) {
+            add("node.relay_secret".to_owned(), error.to_string());
+        }
+        match self.signing_key() {
+            Some(Err(error)) => add("node.room_signing_key".to_owned(), error.to_string()),
+            // The relay of this process would refuse every room's credentials.
+            Some(Ok(key)) if self.turn.room_key.as_deref().map(RoomKey::parse) != Some(Ok(key.public())) => {
+                let problem = format!("set it to {}, the public half of node.room_signing_key", key.public());
+                add("turn.room_key".to_owned(), problem);
+            }
+            Some(Ok(_)) | None => {}
         }
         for transport in &self.signal.relay_transports {
             let (serves, key) = match transport {

@@ -14,6 +14,7 @@ use causeway_cluster::MemoryBus;
 use causeway_protocol::message::{ClientMessage, ServerMessage};
 use causeway_protocol::rest::{ApiError, CreateRoom, JoinRoom, Joined, RoomCreated};
 use causeway_protocol::secret::Secret;
+use causeway_protocol::token::TurnIssuer;
 use causeway_protocol::{ErrorCode, PeerId, RoomId};
 use causeway_signal::{RelayDoors, RelayTransport, RunningSignal, SignalParts, SignalSettings, start};
 use futures_util::{SinkExt, Stream, StreamExt};
@@ -48,6 +49,7 @@ pub fn serve(settings: SignalSettings) -> TestServer {
     let secret = Secret::from_bytes([7; 32]);
     let parts = SignalParts {
         settings,
+        issuer: TurnIssuer::hs256(&secret),
         secret: secret.clone(),
         node: "testnode".parse().unwrap(),
         bus: Arc::<MemoryBus>::clone(&bus),

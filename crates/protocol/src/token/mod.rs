@@ -7,11 +7,13 @@
 mod access;
 mod join;
 mod jwt;
+mod room_key;
 mod turn;
 
 pub use access::{AccessGrant, AccessTokenAlgorithm, AccessTokenError, AccessTokenKey, AccessTokenKeyError};
 pub use join::{HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, RoomRole};
 pub use jwt::TokenError;
+pub use room_key::{RoomKey, RoomKeyError, RoomSigningKey};
 pub use turn::{
     IssueError, MAX_USERNAME_LEN, PeerPolicy, TurnClaims, TurnCredential, TurnIssuer, TurnVerifier,
     turn_password,

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::jwt::{Checker, Expires, Signer, TokenError};
+use super::room_key::{RoomKey, RoomSigningKey};
 use crate::ids::TokenId;
 use crate::secret::{Purpose, Secret, hmac_sha256};
 use crate::{PeerId, RoomId, UnixSeconds};
@@ -103,8 +104,8 @@ impl TurnIssuer {
     /// Signs with EdDSA, so that a stolen relay cannot mint. `relay_secret` is what issuer and relay share for
     /// passwords.
     #[must_use]
-    pub fn eddsa(pkcs8_der: &[u8], relay_secret: &Secret) -> Self {
-        Self { signer: Signer::eddsa(pkcs8_der), password_key: relay_secret.derive(Purpose::TurnPassword) }
+    pub fn eddsa(key: &RoomSigningKey, relay_secret: &Secret) -> Self {
+        Self { signer: Signer::eddsa(key.pkcs8()), password_key: relay_secret.derive(Purpose::TurnPassword) }
     }
 
     /// A credential for these claims.
@@ -142,11 +143,11 @@ impl TurnVerifier {
         }
     }
 
-    /// Checks EdDSA usernames with the issuer's raw public key.
+    /// Checks EdDSA usernames with the issuer's public key.
     #[must_use]
-    pub fn eddsa(public_key: &[u8; 32], relay_secret: &Secret) -> Self {
+    pub fn eddsa(key: &RoomKey, relay_secret: &Secret) -> Self {
         Self {
-            checker: Checker::eddsa(public_key, TurnClaims::AUDIENCE),
+            checker: Checker::eddsa(key.bytes(), TurnClaims::AUDIENCE),
             password_key: relay_secret.derive(Purpose::TurnPassword),
         }
     }
@@ -232,17 +233,29 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_kind_does_not_verify() {
+    fn a_credential_signed_with_eddsa_opens_at_relays_that_cannot_sign() {
         let secret = Secret::from_bytes([3; 32]);
-        let credential = TurnIssuer::hs256(&secret).issue(&claims()).unwrap();
-        let eddsa = TurnVerifier::eddsa(&[9; 32], &secret);
-        assert_eq!(eddsa.check(&credential.username, NOW), Err(TokenError::Invalid));
+        let credential = TurnIssuer::eddsa(&signing_key(), &secret).issue(&claims()).unwrap();
+        assert!(credential.username.len() <= MAX_USERNAME_LEN);
+        let verifier = TurnVerifier::eddsa(&signing_key().public(), &secret);
+        assert_eq!(verifier.check(&credential.username, NOW), Ok(claims()));
+        assert_eq!(verifier.password(&credential.username), credential.password);
     }
 
     #[test]
-    fn an_unusable_signing_key_is_an_error_and_no_panic() {
-        let issuer = TurnIssuer::eddsa(b"not a key", &Secret::from_bytes([3; 32]));
-        assert_eq!(issuer.issue(&claims()), Err(IssueError::Key));
+    fn what_a_stolen_relay_knows_mints_nothing() {
+        // The relay's secret and the public key; HS256 under either is no EdDSA.
+        let secret = Secret::from_bytes([3; 32]);
+        let minted = TurnIssuer::hs256(&secret).issue(&claims()).unwrap();
+        let verifier = TurnVerifier::eddsa(&signing_key().public(), &secret);
+        assert_eq!(verifier.check(&minted.username, NOW), Err(TokenError::Invalid));
+        let public = Secret::from_bytes(*signing_key().public().bytes());
+        let minted = TurnIssuer::hs256(&public).issue(&claims()).unwrap();
+        assert_eq!(verifier.check(&minted.username, NOW), Err(TokenError::Invalid));
+    }
+
+    fn signing_key() -> RoomSigningKey {
+        RoomSigningKey::parse("MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC").unwrap()
     }
 
     fn claims() -> TurnClaims {
