@@ -1,4 +1,4 @@
-//! What TLS needs before the first worker runs.
+//! What TLS and DTLS need before the first worker runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,10 @@ use crate::settings::TurnSettings;
 use crate::start::StartError;
 use crate::stream;
 
-/// The server's side of TLS, and what keeps its certificate up to date.
+/// The server's side of TLS, the certificate, and what keeps it up to date.
 pub(crate) struct Secure {
+    /// `None`: nobody shows one.
+    pub(crate) certificates: Option<Certificates>,
     /// `None`: clients over TLS are switched off.
     pub(crate) config: Option<Arc<ServerConfig>>,
     /// Works until it is dropped; `None`: there are no files to look at.
@@ -21,11 +23,17 @@ pub(crate) struct Secure {
 impl Secure {
     /// What the settings ask for.
     pub(crate) fn prepare(settings: &TurnSettings) -> Result<Self, StartError> {
-        if !settings.streams.tls {
-            return Ok(Self { config: None, watcher: None });
+        let dtls = cfg!(feature = "dtls") && settings.dtls.enabled;
+        if !settings.streams.tls && !dtls {
+            return Ok(Self { certificates: None, config: None, watcher: None });
         }
         let certificates = Certificates::of(settings)?;
-        let config = stream::tls_config(certificates.clone()).map_err(StartError::Tls)?;
+        let config = settings
+            .streams
+            .tls
+            .then(|| stream::tls_config(certificates.clone()).map_err(StartError::Tls))
+            .transpose()?;
+        let shown = certificates.clone();
         let every = Duration::from_secs(settings.tls.look_seconds.into());
         let watcher = settings
             .tls
@@ -33,6 +41,6 @@ impl Secure {
             .map(|files| Watcher::start(certificates, files, every))
             .transpose()
             .map_err(StartError::Worker)?;
-        Ok(Self { config: Some(config), watcher })
+        Ok(Self { certificates: Some(shown), config, watcher })
     }
 }

@@ -225,7 +225,7 @@ impl Starting {
             .map_err(StartError::Worker)?;
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
         let handovers = handover::among(&wakers, &nonce_key, config.max_lifetime);
-        let dtls_identity = dtls::identity(settings)?;
+        let dtls_identity = dtls::identity(settings, secure.certificates.as_ref())?;
         let mut workers: Vec<(Worker, WorkerHandle)> = Vec::with_capacity(count);
         for (index, ((poll, sockets, waker), handover)) in polls.into_iter().zip(handovers).enumerate() {
             let (orders, order_receiver) = mpsc::channel(ORDERS);

@@ -76,6 +76,13 @@ pub(crate) struct Pair {
     certified: Arc<CertifiedKey>,
 }
 
+impl Pair {
+    /// A new one that signs itself, for the realm and the addresses of the settings.
+    pub(crate) fn self_signed(settings: &TurnSettings) -> Result<Self, CertificateError> {
+        self_signed::pair(&settings.realm, &settings.listen)
+    }
+}
+
 /// The pair that is shown at the moment, shared by all that show it. A handshake that has begun keeps the pair it
 /// began with.
 #[derive(Clone)]
@@ -90,7 +97,7 @@ impl Certificates {
                 tracing::warn!(
                     "TLS shows a self-signed certificate, which browsers refuse; set turn.tls.certificate and turn.tls.key"
                 );
-                self_signed::pair(&settings.realm, &settings.listen)?
+                Pair::self_signed(settings)?
             }
         };
         Ok(Self(Arc::new(Mutex::new(Arc::new(pair)))))

@@ -8,6 +8,7 @@ use causeway_turn_core::{ClientAddr, ListenerId};
 
 use super::NoDtls;
 use super::counts::DtlsCounts;
+use crate::certificates::Certificates;
 use crate::io::outbox::SendFailure;
 use crate::settings::{DtlsSettings, TurnSettings};
 
@@ -16,7 +17,7 @@ use crate::settings::{DtlsSettings, TurnSettings};
 pub(crate) struct Identity;
 
 /// What new sessions would show.
-pub(crate) fn identity(_settings: &TurnSettings) -> Result<Identity, NoDtls> {
+pub(crate) fn identity(_: &TurnSettings, _: Option<&Certificates>) -> Result<Identity, NoDtls> {
     Ok(Identity)
 }
 

@@ -71,11 +71,11 @@ impl Session {
     /// A session that awaits its ClientHello. `None` if the certificate cannot be used.
     pub(super) fn new(
         config: &Arc<Config>,
-        certificate: &DtlsCertificate,
+        certificate: DtlsCertificate,
         client: ClientAddr,
         now: Moment,
     ) -> Option<Self> {
-        let (config, certificate) = (Arc::clone(config), certificate.clone());
+        let config = Arc::clone(config);
         let dtls = guarded(|| Ok(Dtls::new_auto(config, certificate, clock::instant(now)))).ok()?;
         Some(Self { dtls, client, stage: Stage::Handshake, last_heard: now, armed: NEVER })
     }

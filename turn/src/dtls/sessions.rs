@@ -9,7 +9,7 @@ use std::time::Duration;
 use causeway_protocol::Moment;
 use causeway_stun::{Kind, classify};
 use causeway_turn_core::{ClientAddr, ListenerId, SessionId, Via, Wheel};
-use dimpl::{Config, DtlsCertificate};
+use dimpl::Config;
 
 use super::NoDtls;
 use super::counts::{DtlsCounts, Ending, Refusal};
@@ -29,8 +29,8 @@ enum Slot {
 /// The sessions of one worker.
 pub(crate) struct DtlsSessions {
     config: Arc<Config>,
-    /// What new sessions show; `None`: DTLS is off.
-    certificate: Option<DtlsCertificate>,
+    /// What new sessions show, if DTLS is on.
+    identity: Identity,
     max_sessions: usize,
     idle: Duration,
     by_client: HashMap<(SocketAddr, ListenerId), u32>,
@@ -50,17 +50,13 @@ pub(crate) struct DtlsSessions {
 
 impl DtlsSessions {
     /// None so far. The limits are shares of `workers`.
-    pub(crate) fn new(
-        settings: &DtlsSettings,
-        workers: usize,
-        Identity(certificate): Identity,
-    ) -> Result<Self, NoDtls> {
+    pub(crate) fn new(settings: &DtlsSettings, workers: usize, identity: Identity) -> Result<Self, NoDtls> {
         let config = session::config(Duration::from_secs(settings.handshake_seconds.into()))
             .map_err(|error| NoDtls::Setup(error.to_string()))?;
         let max_handshakes = settings.max_handshakes.div_ceil(workers);
         Ok(Self {
             config,
-            certificate,
+            identity,
             max_sessions: settings.max_sessions.div_ceil(workers),
             idle: Duration::from_secs(settings.idle_seconds.into()),
             by_client: HashMap::new(),
@@ -78,7 +74,7 @@ impl DtlsSessions {
 
     /// Whether a datagram is for [`receive`](Self::receive).
     pub(crate) fn takes(&self, datagram: &[u8]) -> bool {
-        self.certificate.is_some() && classify(datagram) == Kind::Dtls
+        self.identity.is_some() && classify(datagram) == Kind::Dtls
     }
 
     /// Takes the datagram in the first `length` bytes of `room`, and overwrites it. `send` gets what has to go to
@@ -256,7 +252,7 @@ impl DtlsSessions {
         if self.by_client.len() >= self.max_sessions {
             return Err(Refusal::Full);
         }
-        let certificate = self.certificate.as_ref().ok_or(Refusal::Full)?;
+        let certificate = self.identity.current().ok_or(Refusal::Full)?;
         let slot = match self.free.last() {
             Some(slot) => *slot,
             None => u32::try_from(self.slots.len()).map_err(|_too_many| Refusal::Full)?,
