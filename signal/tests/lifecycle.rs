@@ -6,7 +6,7 @@ mod common;
 
 use causeway_cluster::{Bus, Delivery, Topic};
 use causeway_protocol::ErrorCode;
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation};
+use causeway_protocol::bus::{BusMessage, RelayFacts, RelayOrder, RelayUsage, Revocation};
 use causeway_protocol::message::{ClientMessage, ServerMessage};
 use causeway_protocol::rest::{CreateRoom, JoinRoom, RoomFacts};
 use causeway_signal::SignalSettings;
@@ -92,6 +92,7 @@ async fn what_a_relay_counts_reaches_the_members_of_the_room() {
         allocations: 2,
         sent_bytes: 1000,
         received_bytes: 2000,
+        facts: RelayFacts::default(),
     };
     let elsewhere = RelayUsage { room: "nowhere".parse().unwrap(), ..usage.clone() };
     for usage in [elsewhere, usage.clone()] {

@@ -7,11 +7,11 @@ use causeway_cluster::{Bus, Delivery, PublishError, Subscription};
 use causeway_protocol::Moment;
 use causeway_protocol::bus::BusMessage;
 use causeway_service::clock;
-use causeway_turn_core::{Control, Event, Meters, Subject, Usage};
+use causeway_turn_core::{Control, Event, Meters, Subject};
 use mio::Waker;
 use tokio::sync::mpsc;
 
-use crate::ledger::{AllocationKey, Bytes, Ledger, Pair};
+use crate::ledger::{AllocationKey, Ledger, Pair};
 use crate::room_board::{BusState, RoomBoard};
 use crate::supervise::{Exit, WorkerFailure};
 
@@ -136,7 +136,7 @@ impl ControlPlane {
                     let key = AllocationKey { worker, allocation: allocation.0 };
                     let relayed = relayed.into_iter().flatten().collect();
                     self.rooms.on_created(now, key, pair.clone(), relayed, client.source.ip());
-                    self.ledger.on_usage(pair, key, Bytes::default());
+                    self.ledger.on_created(clock::now().unix, pair, key, client.via.transport());
                 }
             }
             Event::AllocationMoved { allocation, client } => {
@@ -163,7 +163,7 @@ impl ControlPlane {
             }
             Event::Usage { allocation, room, peer, usage } => {
                 let key = AllocationKey { worker, allocation: allocation.0 };
-                self.ledger.on_usage(Pair { room, peer }, key, bytes(usage));
+                self.ledger.on_usage(clock::now().unix, Pair { room, peer }, key, usage);
             }
             Event::AllocationEnded { allocation, subject, reason, usage } => {
                 tracing::debug!(
@@ -178,7 +178,7 @@ impl ControlPlane {
                 if let Some(pair) = pair(&subject) {
                     let key = AllocationKey { worker, allocation: allocation.0 };
                     self.rooms.on_ended(now, key);
-                    self.ledger.on_ended(now, pair, key, bytes(usage));
+                    self.ledger.on_ended(now, pair, key, usage);
                 }
             }
         }
@@ -282,14 +282,10 @@ fn pair(subject: &Subject) -> Option<Pair> {
     }
 }
 
-const fn bytes(usage: Usage) -> Bytes {
-    Bytes { sent: usage.sent.bytes, received: usage.received.bytes }
-}
-
 #[cfg(test)]
 mod tests {
     use causeway_cluster::{MemoryBus, Topic};
-    use causeway_turn_core::{AllocationId, EndReason, Traffic};
+    use causeway_turn_core::{AllocationId, EndReason, Traffic, Usage};
 
     use super::*;
     use crate::supervise::{self, ExitSenders};
@@ -313,7 +309,7 @@ mod tests {
             allocation: AllocationId(1),
             subject: Subject::RoomPeer { room: "kitchen".parse().unwrap(), peer: "alice".parse().unwrap() },
             reason: EndReason::Released,
-            usage: Usage { sent: Traffic { packets: 1, bytes: 10 }, received: Traffic::default() },
+            usage: Usage { sent: Traffic { packets: 1, bytes: 10 }, ..Usage::default() },
         };
         parts.reports.try_send(Report { worker: 0, event: ended }).unwrap();
         parts.exits.control.try_send(Exit { worker: 0, how: Ok(()) }).unwrap();

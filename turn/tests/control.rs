@@ -4,7 +4,9 @@
 mod common;
 
 use causeway_cluster::{Bus, Delivery, MemoryBus, Subscription, Topic};
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation, RoomLimits};
+use causeway_protocol::bus::{
+    BusMessage, RelayFacts, RelayOrder, RelayTransport, RelayUsage, Revocation, RoomLimits,
+};
 use causeway_protocol::token::{PeerPolicy, TurnClaims, TurnCredential, TurnIssuer};
 use causeway_service::clock;
 use common::client::{Client, Incoming};
@@ -27,11 +29,14 @@ fn usage_of_a_rooms_peer_appears_on_the_bus() {
     assert_eq!(client.receive(), Incoming::Channel(CHANNEL, b"seven b".to_vec()));
 
     let total = usage.wait(|usage| usage.received_bytes > 0);
-    assert_eq!(total, expected(1, 4, 7));
+    assert!(total.facts.since.is_some());
+    let passed = RelayFacts { sent_packets: 1, received_packets: 1, ..RelayFacts::default() };
+    let alive = RelayFacts { transports: vec![RelayTransport::Udp], since: total.facts.since, ..passed };
+    assert_eq!(total, expected(1, 4, 7, alive));
 
     client.refresh(0).expect_success();
     let total = usage.wait(|usage| usage.allocations == 0);
-    assert_eq!(total, expected(0, 4, 7));
+    assert_eq!(total, expected(0, 4, 7, passed));
 }
 
 #[test]
@@ -122,7 +127,7 @@ impl Usage {
     }
 }
 
-fn expected(allocations: u32, sent_bytes: u64, received_bytes: u64) -> RelayUsage {
+fn expected(allocations: u32, sent_bytes: u64, received_bytes: u64, facts: RelayFacts) -> RelayUsage {
     RelayUsage {
         node: "node".parse().unwrap(),
         room: "kitchen".parse().unwrap(),
@@ -130,6 +135,7 @@ fn expected(allocations: u32, sent_bytes: u64, received_bytes: u64) -> RelayUsag
         allocations,
         sent_bytes,
         received_bytes,
+        facts,
     }
 }
 

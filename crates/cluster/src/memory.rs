@@ -59,7 +59,7 @@ impl Bus for MemoryBus {
 #[cfg(test)]
 mod tests {
     use causeway_protocol::UnixSeconds;
-    use causeway_protocol::bus::{RelayOrder, RelayUsage, Revocation};
+    use causeway_protocol::bus::{RelayFacts, RelayOrder, RelayUsage, Revocation};
 
     use super::*;
     use crate::Delivery;
@@ -118,6 +118,7 @@ mod tests {
             allocations: 1,
             sent_bytes,
             received_bytes: 0,
+            facts: RelayFacts::default(),
         })
     }
 }

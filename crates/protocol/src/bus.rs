@@ -41,6 +41,59 @@ pub struct RelayUsage {
     pub sent_bytes: u64,
     /// Application bytes from peers on to the client.
     pub received_bytes: u64,
+    /// More about it. An older process says nothing of this.
+    #[serde(default)]
+    pub facts: RelayFacts,
+}
+
+/// What [`RelayUsage`] tells beyond the bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RelayFacts {
+    /// Datagrams from the client on to its peers.
+    pub sent_packets: u64,
+    /// Datagrams from peers on to the client.
+    pub received_packets: u64,
+    /// Datagrams of either direction that were dropped.
+    pub dropped: RelayDrops,
+    /// Over what the allocations alive reach the relay, each once, as they began.
+    pub transports: Vec<RelayTransport>,
+    /// Since when the oldest allocation alive is there.
+    pub since: Option<UnixSeconds>,
+}
+
+/// Datagrams that a relay dropped, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RelayDrops {
+    /// No permission for the peer, or it was over.
+    pub no_permission: u64,
+    /// No such channel, or it was over.
+    pub no_channel: u64,
+    /// The peer is not to be reached.
+    pub forbidden: u64,
+    /// Faster than the allocation may.
+    pub allocation_rate: u64,
+    /// Faster than the room may.
+    pub room_rate: u64,
+    /// Faster than the room's share of a full node.
+    pub node_share: u64,
+    /// Anything else.
+    pub other: u64,
+}
+
+/// The transport between a client and a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayTransport {
+    /// Plain datagrams.
+    Udp,
+    /// A TCP connection.
+    Tcp,
+    /// TLS over a TCP connection.
+    Tls,
+    /// DTLS over UDP.
+    Dtls,
 }
 
 /// What relays must do at once: end what is revoked, and refuse it until no credential of it can be left.

@@ -299,7 +299,7 @@ impl Room {
     }
 
     fn tell_usage(&self, usage: RelayUsage, effects: &mut Vec<Effect>) {
-        let RelayUsage { node, room: _, peer, allocations, sent_bytes, received_bytes } = usage;
+        let RelayUsage { node, room: _, peer, allocations, sent_bytes, received_bytes, facts: _ } = usage;
         self.tell_all(
             ServerMessage::RelayUsage { peer, node, allocations, sent_bytes, received_bytes },
             effects,

@@ -78,6 +78,8 @@ impl UsageBoard {
 
 #[cfg(test)]
 mod tests {
+    use causeway_protocol::bus::RelayFacts;
+
     use super::*;
 
     #[test]
@@ -132,6 +134,7 @@ mod tests {
             allocations: 1,
             sent_bytes,
             received_bytes: 0,
+            facts: RelayFacts::default(),
         }
     }
 }

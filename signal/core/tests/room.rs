@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use causeway_protocol::bus::RelayUsage;
+use causeway_protocol::bus::{RelayFacts, RelayUsage};
 use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage};
 use causeway_protocol::token::RoomRole;
 use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId, UnixSeconds};
@@ -314,6 +314,7 @@ fn usage(peer: &str, sent_bytes: u64) -> RelayUsage {
         allocations: 1,
         sent_bytes,
         received_bytes: 0,
+        facts: RelayFacts::default(),
     }
 }
 

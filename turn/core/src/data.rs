@@ -12,7 +12,7 @@ use crate::address::{ClientAddr, PeerAddr, RelayPort};
 use crate::allocation::Allocation;
 use crate::channels::Bound;
 use crate::dropped::DropReason;
-use crate::event::{EndReason, Subject};
+use crate::event::EndReason;
 use crate::forbidden::Forbidden;
 use crate::permissions::Permitted;
 use crate::policy::Policy;
@@ -156,13 +156,7 @@ impl Relay {
                 self.counters.relayed.received.count(payload_length);
             }
         }
-        match allocation.grant.subject {
-            Subject::RoomPeer { .. } if !allocation.changed => {
-                allocation.changed = true;
-                self.reports.note(number, now.moment);
-            }
-            Subject::RoomPeer { .. } | Subject::Rest(_) | Subject::Static(_) | Subject::Token(_) => {}
-        }
+        self.note_change(number, now.moment);
         Ok(())
     }
 }

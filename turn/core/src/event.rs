@@ -6,6 +6,7 @@ use causeway_protocol::{PeerId, RoomId, UnixSeconds};
 
 use crate::address::{ClientAddr, PeerAddr};
 use crate::forbidden::Forbidden;
+use crate::losses::Loss;
 
 /// An allocation of one relay: unique for the life of the relay, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,6 +118,8 @@ pub struct Usage {
     pub sent: Traffic,
     /// From peers on to the client.
     pub received: Traffic,
+    /// Datagrams of either direction that were dropped, by [`Loss::index`].
+    pub lost: [u32; Loss::ALL.len()],
 }
 
 /// Datagrams and their application bytes.

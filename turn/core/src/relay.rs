@@ -41,6 +41,9 @@ use crate::tcp::Connections;
 use crate::verdict::Verdict;
 use crate::wheel::Wheel;
 
+/// Reports of one call of [`Relay::on_timeout`]: 50,000 allocations must not hold up the data. A guess.
+const REPORTS_AT_ONCE: usize = 512;
+
 /// A TURN relay of one thread.
 ///
 /// Give it every datagram with [`Relay::on_client`] and [`Relay::on_peer`], do what the verdict says, then take what
@@ -153,12 +156,18 @@ impl Relay {
             Kind::Dtls => Err(DropReason::Dtls),
             Kind::Other => Err(DropReason::NotStun),
         };
+        if let Err(reason) = outcome {
+            self.lost_from_client(now, from, reason);
+        }
         self.conclude(outcome)
     }
 
     /// A datagram on a relay socket. Its whole length is application data.
     pub fn on_peer(&mut self, now: Now, on: RelayPort, from: PeerAddr, datagram: &[u8]) -> Verdict {
         let outcome = self.on_peer_data(now, on, from, datagram);
+        if let Err(reason) = outcome {
+            self.lost_from_peer(now, on, reason);
+        }
         self.conclude(outcome)
     }
 
@@ -207,7 +216,8 @@ impl Relay {
         }
         self.reap_connections(now);
         self.refuse_overdue(now);
-        while let Some(number) = self.reports.pop_due(now.moment) {
+        for _ in 0..REPORTS_AT_ONCE {
+            let Some(number) = self.reports.pop_due(now.moment) else { break };
             self.report_usage(number);
         }
     }
@@ -355,9 +365,6 @@ impl Relay {
             self.rooms.leave(room);
             self.asks.forget(allocation.client);
         }
-        if allocation.changed {
-            self.reports.forget(number);
-        }
         self.counters.allocations = self.allocations.len() as u64;
         self.queue.push(Action::Report(Event::AllocationEnded {
             allocation: allocation.id,
@@ -412,7 +419,9 @@ impl Relay {
 
     fn report_usage(&mut self, number: u32) {
         let Some(allocation) = self.allocations.get_mut(number) else { return };
-        allocation.changed = false;
+        if !std::mem::take(&mut allocation.changed) {
+            return;
+        }
         if let Subject::RoomPeer { room, peer } = &allocation.grant.subject {
             self.queue.push(Action::Report(Event::Usage {
                 allocation: allocation.id,

@@ -237,10 +237,16 @@ fn usage_counts_application_bytes_by_direction() {
     world.client_sends(client.address, &datagram);
     world.peer_sends(relayed, PEER, b"abc");
     world.peer_sends(relayed, "9.9.9.9:1", b"dropped");
-    let expected =
-        Usage { sent: Traffic { packets: 2, bytes: 10 }, received: Traffic { packets: 1, bytes: 3 } };
+    let expected = Usage {
+        sent: Traffic { packets: 2, bytes: 10 },
+        received: Traffic { packets: 1, bytes: 3 },
+        ..Usage::default()
+    };
     assert_eq!(world.relay.counters().relayed, expected);
     client.refresh(&mut world, 0);
+    let mut lost = [0; Loss::ALL.len()];
+    lost[Loss::NoPermission.index()] = 1;
+    let expected = Usage { lost, ..expected };
     assert!(matches!(
         world.events.last(),
         Some(Event::AllocationEnded { usage, reason: EndReason::Released, .. }) if *usage == expected

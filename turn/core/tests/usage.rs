@@ -25,7 +25,7 @@ fn the_usage_of_a_rooms_allocation_is_reported_once_a_second_while_it_changes() 
         &world.events[..],
         [Event::Usage { room, peer, usage, .. }]
             if room.as_str() == "kitchen" && peer.as_str() == "peer1"
-                && *usage == Usage { sent: Traffic::default(), received }
+                && *usage == Usage { received, ..Usage::default() }
     ));
     world.pass(10);
     assert_eq!(world.events.len(), 1, "what does not change is not reported");
@@ -65,6 +65,26 @@ fn an_allocation_that_ends_before_its_report_has_its_last_word_at_the_end() {
     world.pass(2);
     let reported = world.events.iter().filter(|event| matches!(event, Event::Usage { .. })).count();
     assert_eq!(reported, 0);
+}
+
+#[test]
+fn what_an_allocation_lost_is_told_by_kind_even_if_nothing_passed() {
+    let mut world = World::new();
+    let credential = room_credential(|claims| claims.bps = Some(0));
+    let mut client = Client::with(&credential, "1.1.1.1:1000");
+    let relayed = client.allocate(&mut world);
+    client.bind(&mut world, 0x4000, PEER);
+    world.events.clear();
+    world.client_sends(client.address, &channel_data(0x4000, b"too fast"));
+    world.client_sends(client.address, &channel_data(0x4001, b"no channel"));
+    world.peer_sends(relayed, "9.9.9.9:9", b"no permission");
+    world.pass(1);
+    let [Event::Usage { usage, .. }] = &world.events[..] else { panic!("{:?}", world.events) };
+    let mut lost = [0; Loss::ALL.len()];
+    for loss in [Loss::AllocationRate, Loss::NoChannel, Loss::NoPermission] {
+        lost[loss.index()] = 1;
+    }
+    assert_eq!(*usage, Usage { lost, ..Usage::default() });
 }
 
 #[test]

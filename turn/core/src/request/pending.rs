@@ -279,7 +279,7 @@ impl Relay {
         }
         self.by_client.insert(client, Holder::Allocation(number));
         self.expiry.arm(number, expires);
-        self.reports.make_room(self.allocations.len());
+        self.reports.make_room((number as usize).saturating_add(1));
         self.counters.allocations = self.allocations.len() as u64;
         self.queue.push(Action::Report(Event::AllocationCreated {
             allocation: id,
