@@ -14,7 +14,7 @@
 //! A connection is handed over whole, before the request is looked at that names a peer connection (RFC 6062) or an
 //! allocation of another worker, or that brings a RESERVATION-TOKEN. Nothing is copied from then on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -100,6 +100,8 @@ pub(crate) struct Handover {
     tokens: Arc<Tokens>,
     ways: Arc<[Way]>,
     waiting: mpsc::Receiver<Passed>,
+    /// What was taken from the queue on the way to what was behind it; at most as much as that holds.
+    set_aside: VecDeque<Handed>,
     tickets: Tickets,
     /// The datagram that is being served, and which worker received it.
     serving: Option<(usize, ClientAddr)>,
@@ -134,6 +136,7 @@ pub(crate) fn among(wakers: &[Arc<Waker>], nonce_key: &NonceKey, max_lifetime: D
             tokens: Arc::clone(&tokens),
             ways: Arc::clone(&ways),
             waiting,
+            set_aside: VecDeque::new(),
             tickets: Tickets::new(nonce_key),
             serving: None,
             counts: HandoverCounts::default(),
@@ -167,6 +170,13 @@ impl Handover {
         }
         if self.ways.len() == 1 {
             return None;
+        }
+        // A client whose allocation has moved may be faster than this worker's next turn.
+        if !self.waiting.is_empty() {
+            self.learn(now);
+            if let Some(passed_on) = self.passed_on.get(&from) {
+                return Some(passed_on.owner);
+            }
         }
         if let Some(owner) = self.ticket_owner(unix, datagram) {
             return Some(owner);
@@ -251,20 +261,28 @@ impl Handover {
 
     /// The next thing that another worker gave.
     pub(crate) fn receive(&mut self, now: Moment) -> Option<Handed> {
-        loop {
-            match self.waiting.try_recv().ok()? {
-                Passed::Handed(handed) => {
-                    self.serving = match &handed {
-                        Handed::Datagram { by, from, .. } => Some((*by, *from)),
-                        Handed::Connection(_) => None,
-                    };
-                    return Some(handed);
+        if self.set_aside.is_empty() {
+            self.learn(now);
+        }
+        let handed = self.set_aside.pop_front()?;
+        self.serving = match &handed {
+            Handed::Datagram { by, from, .. } => Some((*by, *from)),
+            Handed::Connection(_) => None,
+        };
+        Some(handed)
+    }
+
+    /// Takes what is in the queue: remembers whose clients are, and sets the rest aside.
+    fn learn(&mut self, now: Moment) {
+        for _ in self.set_aside.len()..QUEUE {
+            match self.waiting.try_recv() {
+                Ok(Passed::Handed(handed)) => self.set_aside.push_back(handed),
+                Ok(Passed::Serves { owner, client }) if self.passed_on.len() < MAX_CLIENTS => {
+                    self.passed_on.insert(client, PassedOn { owner, last_heard: now });
                 }
-                Passed::Serves { owner, client } => {
-                    if self.passed_on.len() < MAX_CLIENTS {
-                        self.passed_on.insert(client, PassedOn { owner, last_heard: now });
-                    }
-                }
+                // Its next Refresh tells it again.
+                Ok(Passed::Serves { .. }) => {}
+                Err(_empty) => return,
             }
         }
     }
@@ -276,7 +294,7 @@ impl Handover {
 
     /// Nothing waits to be received.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.set_aside.is_empty()
     }
 
     /// Forgets clients that cannot have an allocation any more.
