@@ -12,6 +12,7 @@ use mio::Waker;
 use tokio::sync::mpsc;
 
 use crate::ledger::{AllocationKey, Ledger, Pair};
+use crate::revocation_file::RevocationFile;
 use crate::room_board::{BusState, RoomBoard};
 use crate::supervise::{Exit, WorkerFailure};
 
@@ -68,6 +69,7 @@ pub struct ControlPlane {
     pub(crate) asked: Subscription,
     pub(crate) rooms: RoomBoard,
     pub(crate) bus_state: BusState,
+    pub(crate) revocations: Option<RevocationFile>,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) exits: mpsc::Receiver<Exit>,
@@ -198,6 +200,9 @@ impl ControlPlane {
         match delivery {
             Delivery::Message(BusMessage::RelayOrder(order)) => {
                 tracing::info!(?order, "revocation");
+                if let Some(file) = &self.revocations {
+                    file.remember(&order);
+                }
                 for worker in &self.workers {
                     worker.order(Control::Revoke(order.clone())).await;
                 }
@@ -352,6 +357,7 @@ mod tests {
                 asked: bus.subscribe(Topic::RoomQueries),
                 rooms: RoomBoard::new("node".parse().unwrap()),
                 bus_state: BusState::Up,
+                revocations: None,
                 bus,
                 workers: vec![WorkerHandle { orders, waker }],
                 reports: report_receiver,

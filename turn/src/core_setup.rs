@@ -35,6 +35,7 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
         limits: live.limits,
         connections: settings.tcp_relay.max_connections.div_ceil(workers),
         strangers: settings.strangers.limits(workers),
+        peer_rules: settings.peers.rules(),
         loopback_peers: if settings.allow_loopback_peers {
             LoopbackPeers::AllowedForTests
         } else {

@@ -26,6 +26,7 @@ mod listeners;
 mod metrics;
 mod proxied;
 mod proxy;
+mod revocation_file;
 mod room_board;
 mod running;
 mod secure;
@@ -42,8 +43,9 @@ pub use control::{ControlError, ControlPlane};
 pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
 pub use settings::{
-    DtlsSettings, LimitSettings, MobilitySettings, SettingsProblem, StrangerSettings, StreamSettings,
-    TcpRelaySettings, ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings, TurnSettings,
+    DtlsSettings, LimitSettings, MobilitySettings, PeerSettings, SettingsProblem, StrangerSettings,
+    StreamSettings, TcpRelaySettings, ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings,
+    TurnSettings,
 };
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;

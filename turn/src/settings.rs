@@ -3,6 +3,7 @@
 mod dtls;
 mod limits;
 mod mobility;
+mod peers;
 mod strangers;
 mod streams;
 mod tcp_relay;
@@ -11,6 +12,7 @@ mod tls;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use causeway_protocol::Network;
 use causeway_protocol::token::RoomKey;
@@ -23,6 +25,7 @@ use crate::user::UserEntry;
 pub use dtls::DtlsSettings;
 pub use limits::LimitSettings;
 pub use mobility::MobilitySettings;
+pub use peers::PeerSettings;
 pub use strangers::StrangerSettings;
 pub use streams::StreamSettings;
 pub use tcp_relay::TcpRelaySettings;
@@ -76,6 +79,12 @@ pub struct TurnSettings {
     pub limits: LimitSettings,
     /// Lets clients reach 127.0.0.0/8 and ::1 through the relay. For tests: it exposes what listens on this host.
     pub allow_loopback_peers: bool,
+    /// Whom clients reach.
+    pub peers: PeerSettings,
+    /// Where revocations are kept, so that they outlive the process. Default: `revocations` in the data directory; without
+    /// one they are forgotten at the end of the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_file: Option<PathBuf>,
     /// Clients over DTLS.
     pub dtls: DtlsSettings,
     /// What whoever has not authenticated is answered.
@@ -117,6 +126,8 @@ impl Default for TurnSettings {
             strangers: StrangerSettings::default(),
             third_party: ThirdPartySettings::default(),
             allow_loopback_peers: false,
+            peers: PeerSettings::default(),
+            revocation_file: None,
             dtls: DtlsSettings::default(),
             proxy_sources: Vec::new(),
             streams: StreamSettings::default(),

@@ -4,13 +4,16 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use causeway_cluster::{Bus, Topic};
 use causeway_protocol::NodeId;
+use causeway_protocol::bus::RelayOrder;
 use causeway_protocol::secret::Secret;
-use causeway_turn_core::{ConfigError, Meters, OwnRelays, WorkerNumber};
+use causeway_service::clock;
+use causeway_turn_core::{ConfigError, Control, Meters, OwnRelays, WorkerNumber};
 use mio::{Poll, Waker};
 use rustls::ServerConfig;
 use tokio::sync::mpsc;
@@ -27,6 +30,7 @@ use crate::ledger::Ledger;
 use crate::listeners::{self, Listeners, Listening};
 use crate::metrics::{self, Meter};
 use crate::proxied::{Proxied, Proxies};
+use crate::revocation_file::RevocationFile;
 use crate::room_board::{BusState, RoomBoard};
 use crate::running::{RunningRelay, RunningWorker};
 use crate::secure::Secure;
@@ -154,11 +158,15 @@ pub fn start(
         workers => workers,
     };
     let secure = Secure::prepare(settings)?;
+    // Before anybody can be answered.
+    let revocations = Revocations::load(settings.revocation_file.as_deref());
     let listeners = listeners::bind(settings, count)?;
     files::raise_limit(settings.limits.allocations);
     announce(settings, keys, &listeners, count);
     metrics::describe();
-    Starting::new(settings, keys, listeners, secure, count)?.run(node, bus)
+    let mut starting = Starting::new(settings, keys, listeners, secure, count)?;
+    starting.revoke(revocations);
+    starting.run(node, bus)
 }
 
 /// Tells the operator what runs, and what will surprise.
@@ -188,8 +196,35 @@ fn announce(settings: &TurnSettings, keys: Option<&RelayKeys>, listeners: &Liste
     }
 }
 
+/// What was revoked before this start.
+struct Revocations {
+    file: Option<RevocationFile>,
+    known: Vec<RelayOrder>,
+}
+
+impl Revocations {
+    fn load(path: Option<&Path>) -> Self {
+        match path.map(|path| RevocationFile::open(path, clock::now().unix)).transpose() {
+            Ok(opened) => {
+                let (file, known) = opened.unzip();
+                Self { file, known: known.unwrap_or_default() }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    path = %path.unwrap_or(Path::new("")).display(),
+                    %error,
+                    "revocations cannot be kept in their file; those of earlier are not in force, and new ones last \
+                     until the next restart"
+                );
+                Self { file: None, known: Vec::new() }
+            }
+        }
+    }
+}
+
 /// Workers that are complete and not yet running.
 struct Starting {
+    revocations: Option<RevocationFile>,
     addresses: Vec<SocketAddr>,
     signals: Arc<Signals>,
     workers: Vec<(Worker, WorkerHandle)>,
@@ -257,7 +292,26 @@ impl Starting {
             core_setup::announce_answers(worker.relay.stranger_answers());
         }
         let watcher = secure.watcher;
-        Ok(Self { addresses: listeners.addresses, signals, workers, reports, meters, watcher })
+        Ok(Self {
+            addresses: listeners.addresses,
+            signals,
+            workers,
+            reports,
+            meters,
+            watcher,
+            revocations: None,
+        })
+    }
+
+    /// Puts what was revoked earlier in force, before a worker runs.
+    fn revoke(&mut self, Revocations { file, known }: Revocations) {
+        let now = clock::now();
+        for (worker, _) in &mut self.workers {
+            for order in &known {
+                worker.relay.on_control(now, Control::Revoke(order.clone()));
+            }
+        }
+        self.revocations = file;
     }
 
     fn run(self, node: NodeId, bus: Arc<dyn Bus>) -> Result<(RunningRelay, ControlPlane), StartError> {
@@ -286,6 +340,7 @@ impl Starting {
             asked: bus.subscribe(Topic::RoomQueries),
             rooms: RoomBoard::new(node.clone()),
             bus_state: BusState::Up,
+            revocations: self.revocations,
             bus,
             orders,
             workers: handles,

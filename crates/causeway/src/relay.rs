@@ -1,6 +1,7 @@
 //! `causeway turn`: the relay alone; and the relay as a part of `causeway serve`.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::startup::{self, Process};
 
 /// The relay's name in `/readyz`.
 const PART: &str = "relay";
+/// Where revocations are kept in the data directory.
+const REVOCATIONS: &str = "revocations";
 /// How long workers may take to end once they are told to; they notice within one turn of their loop.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 /// How often a draining relay is asked whether it is empty.
@@ -77,7 +80,11 @@ async fn run_alone(
     let mut reloads = Reloads::listen(source, effective)?;
     let mut stop =
         StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
-    let mut relay = RelayPart::start(reloads.settings(), secret, &process, Arc::new(MemoryBus::new()))?;
+    let mut relay = {
+        let settings = reloads.settings();
+        let data_dir = settings.node.data_dir.as_deref();
+        RelayPart::start(settings, secret, data_dir, &process, Arc::new(MemoryBus::new()))?
+    };
     let ops = process.serve_ops(reloads.settings().ops.listen)?;
     println!("Causeway relay");
     relay.print_urls();
@@ -104,12 +111,15 @@ impl RelayPart {
     pub fn start(
         settings: &Settings,
         secret: Option<Secret>,
+        data_dir: Option<&Path>,
         process: &Process,
         bus: Arc<dyn Bus>,
     ) -> Result<Self, Exit> {
         process.health.set(PART, Condition::Starting);
         let keys = settings.relay_secret(secret).map(|secret| RelayKeys { secret });
-        let (relay, control) = causeway_turn::start(&settings.turn, keys.as_ref(), process.node.clone(), bus)
+        let mut turn = settings.turn.clone();
+        turn.revocation_file = turn.revocation_file.or_else(|| Some(data_dir?.join(REVOCATIONS)));
+        let (relay, control) = causeway_turn::start(&turn, keys.as_ref(), process.node.clone(), bus)
             .map_err(|error| Exit::Start(error.to_string()))?;
         process.health.set(PART, Condition::Ready);
         Ok(Self {

@@ -35,9 +35,13 @@ pub fn run(flags: ServeFlags) -> Result<(), Exit> {
     let source = Source::of_serve(flags);
     let effective = source.effective()?;
     let settings = effective.settings();
-    let data_dir = settings.node.data_dir.clone().unwrap_or_else(|| Path::new(DEFAULT_DATA_DIR).to_owned());
-    let secret = startup::secret(settings, &data_dir)?;
+    let data_dir = data_dir(settings);
+    let secret = startup::secret(settings, data_dir)?;
     actix_web::rt::System::new().block_on(serve(source, effective, secret))
+}
+
+fn data_dir(settings: &Settings) -> &Path {
+    settings.node.data_dir.as_deref().unwrap_or(Path::new(DEFAULT_DATA_DIR))
 }
 
 async fn serve(source: Source, effective: Effective<Settings>, secret: Secret) -> Result<(), Exit> {
@@ -47,7 +51,13 @@ async fn serve(source: Source, effective: Effective<Settings>, secret: Secret) -
     let mut stop =
         StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
     let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-    let mut relay = RelayPart::start(settings, Some(secret.clone()), &process, Arc::clone(&bus))?;
+    let mut relay = RelayPart::start(
+        settings,
+        Some(secret.clone()),
+        Some(data_dir(settings)),
+        &process,
+        Arc::clone(&bus),
+    )?;
     let mut signal = start_signal(settings, secret, &process, bus, relay.doors())?;
     let ops = process.serve_ops(settings.ops.listen)?;
 

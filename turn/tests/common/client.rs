@@ -209,13 +209,23 @@ impl Client {
             .waiting
             .pop_front()
             .unwrap_or_else(|| self.transport.receive(super::PATIENCE).expect("data in time"));
-        match classify(&datagram) {
+        Self::incoming(&datagram)
+    }
+
+    /// Relayed data, if some comes within a moment.
+    pub fn try_receive(&mut self) -> Option<Incoming> {
+        let datagram = self.waiting.pop_front().or_else(|| self.transport.receive(RETRANSMIT_AFTER))?;
+        Some(Self::incoming(&datagram))
+    }
+
+    fn incoming(datagram: &[u8]) -> Incoming {
+        match classify(datagram) {
             Kind::ChannelData => {
-                let ChannelData { number, data } = ChannelData::decode(&datagram).expect("ChannelData");
+                let ChannelData { number, data } = ChannelData::decode(datagram).expect("ChannelData");
                 Incoming::Channel(number.number(), data.to_vec())
             }
             Kind::Stun => {
-                let message = Message::decode(&datagram).expect("a STUN message");
+                let message = Message::decode(datagram).expect("a STUN message");
                 assert_eq!((message.class(), message.method()), (Class::Indication, Method::Data));
                 let peer = message.get::<XorPeerAddress>().unwrap().expect("XOR-PEER-ADDRESS").0;
                 if let Some(icmp) = message.get::<Icmp>().unwrap() {
