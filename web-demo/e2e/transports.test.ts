@@ -15,15 +15,19 @@ beforeAll(async () => {
 afterAll(() => file?.remove());
 
 describe.each([
-	{ transport: "udp", url: /^turn:[^?]*\?transport=udp, reached over UDP$/ },
-	{ transport: "tcp", url: /^turn:[^?]*\?transport=tcp, reached over TCP$/ },
-	{ transport: "tls", url: /^turns:[^?]*\?transport=tcp, reached over TLS$/ },
-])("through the relay over $transport", ({ transport, url }) => {
+	{ transport: "udp", peers: "public", url: /^turn:[^?]*\?transport=udp, reached over UDP$/ },
+	{ transport: "tcp", peers: "public", url: /^turn:[^?]*\?transport=tcp, reached over TCP$/ },
+	{ transport: "tls", peers: "public", url: /^turns:[^?]*\?transport=tcp, reached over TLS$/ },
+	{ transport: "udp", peers: "room", url: /^turn:[^?]*\?transport=udp, reached over UDP$/ },
+])("through the relay over $transport, to $peers peers", ({ transport, peers, url }) => {
 	let server: Server;
 	let browsers: Browser[] = [];
 
 	beforeAll(async () => {
-		server = await Server.start({ CAUSEWAY_SIGNAL__RELAY_TRANSPORTS: transport });
+		server = await Server.start({
+			CAUSEWAY_SIGNAL__RELAY_TRANSPORTS: transport,
+			CAUSEWAY_SIGNAL__RELAY_PEERS: peers,
+		});
 	});
 	afterEach(async () => {
 		await Promise.all(browsers.map((browser) => browser.stop()));
@@ -51,6 +55,8 @@ describe.each([
 			expect((await proofOf(page)).relayUrl).toMatch(url);
 			expect(errors).toEqual([]);
 		}
-		process.stdout.write(`  ${transport}: ${MEBIBYTES} MiB in ${seconds.toFixed(2)} s, downloads included\n`);
+		process.stdout.write(
+			`  ${transport}, ${peers}: ${MEBIBYTES} MiB in ${seconds.toFixed(2)} s, downloads included\n`,
+		);
 	});
 });
