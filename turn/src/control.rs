@@ -10,7 +10,10 @@ use causeway_service::clock;
 use causeway_turn_core::{Control, Event, Meters, Subject};
 use mio::Waker;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
+use crate::external::ExternalWatch;
+use crate::ledger::{AllocationKey, Bytes, Ledger, Pair};
 use crate::ledger::{AllocationKey, Ledger, Pair};
 use crate::revocation_file::RevocationFile;
 use crate::room_board::{BusState, RoomBoard};
@@ -75,6 +78,8 @@ pub struct ControlPlane {
     pub(crate) exits: mpsc::Receiver<Exit>,
     pub(crate) ledger: Ledger,
     pub(crate) meters: Arc<Meters>,
+    /// Until [`run`](Self::run).
+    pub(crate) external: Option<ExternalWatch>,
 }
 
 impl ControlPlane {
@@ -84,6 +89,11 @@ impl ControlPlane {
     /// [`ControlError::WorkerFailed`] as soon as a worker ends on its own: its clients have no relay any more, so
     /// the process should end and be started again.
     pub async fn run(mut self) -> Result<(), ControlError> {
+        // Ends with this one.
+        let mut tasks = JoinSet::new();
+        if let Some(external) = self.external.take() {
+            tasks.spawn(external.run(self.workers.clone()));
+        }
         let mut running = self.workers.len();
         let mut bus_open = true;
         let mut ticks = tokio::time::interval(PUBLISH_EVERY);
@@ -364,6 +374,7 @@ mod tests {
                 exits,
                 ledger: Ledger::new("node".parse().unwrap()),
                 meters: crate::core_setup::meters(),
+                external: None,
             };
             Self { plane, reports, exits: ExitSenders { control, joiner } }
         }

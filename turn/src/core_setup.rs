@@ -1,12 +1,14 @@
 //! From the operator's settings to what each worker's core is told.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_protocol::token::{RoomKey, TurnVerifier};
 use causeway_turn_core::{
-    ConfigError, Credentials, Limits, Listener, LiveConfig, LoopbackPeers, Meters, Mobility, NonceKey,
-    OwnRelays, Relay, RelayConfig, RestSecret, StaticUser, StrangerAnswers, TcpRelaying, WorkerNumber,
+    ConfigError, Credentials, ExternalIps, Limits, Listener, LiveConfig, LoopbackPeers, Meters, Mobility,
+    NonceKey, OwnRelays, Relay, RelayConfig, RestSecret, StaticUser, StrangerAnswers, TcpRelaying,
+    WorkerNumber,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -17,7 +19,13 @@ use crate::settings::TurnSettings;
 use crate::start::RelayKeys;
 
 /// The settings of the cores of so many `workers`.
-pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: usize) -> RelayConfig {
+pub(crate) fn config(
+    settings: &TurnSettings,
+    listeners: &Listeners,
+    external: ExternalIps,
+    workers: usize,
+) -> RelayConfig {
+    let port = listeners.addresses.first().map_or(settings.port, SocketAddr::port);
     let core_listeners = listeners
         .addresses
         .iter()
@@ -43,6 +51,8 @@ pub(crate) fn config(settings: &TurnSettings, listeners: &Listeners, workers: us
         },
         tcp_relaying: if settings.tcp_relay.enabled { TcpRelaying::Allowed } else { TcpRelaying::Refused },
         mobility: if settings.mobility.enabled { Mobility::Allowed } else { Mobility::Forbidden },
+        discovery: settings.discovery.behavior(port),
+        external,
         ..RelayConfig::new(settings.realm.clone(), core_listeners)
     }
 }

@@ -16,6 +16,7 @@ mod certificates;
 mod control;
 mod core_setup;
 mod dtls;
+mod external;
 mod files;
 mod handover;
 mod host;
@@ -46,6 +47,9 @@ pub use settings::{
     DtlsSettings, LimitSettings, MobilitySettings, PeerSettings, SettingsProblem, StrangerSettings,
     StreamSettings, TcpRelaySettings, ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings,
     TurnSettings,
+    DiscoverySettings, DtlsSettings, ExternalEntry, ExternalEntryError, ExternalError, ExternalSettings,
+    LimitSettings, MobilitySettings, SettingsProblem, StrangerSettings, StreamSettings, TcpRelaySettings,
+    ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings, TurnSettings,
 };
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;

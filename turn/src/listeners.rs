@@ -16,7 +16,7 @@ const FREE_PORT_ATTEMPTS: usize = 32;
 
 /// What clients reach: addresses, and for each worker the sockets of each address, in the same order, which is that
 /// of their [`ListenerId`](causeway_turn_core::ListenerId). The addresses on the first port come before those on the
-/// second.
+/// second, and these before those on the alternate one.
 pub(crate) struct Listeners {
     /// The host's address of each entry in `addresses`.
     pub(crate) hosts: Vec<HostAddress>,
@@ -38,6 +38,8 @@ pub(crate) struct Listening {
 struct Plan {
     port: u16,
     tls_port: u16,
+    /// 0: none.
+    alternate_port: u16,
     streams: bool,
     workers: usize,
 }
@@ -46,8 +48,13 @@ struct Plan {
 pub(crate) fn bind(settings: &TurnSettings, workers: usize) -> Result<Listeners, StartError> {
     let host = host::interface_addresses().map_err(StartError::Interfaces)?;
     let chosen = host::choose(&settings.listen, &host);
-    let plan =
-        Plan { port: settings.port, tls_port: settings.tls_port(), streams: settings.streams.any(), workers };
+    let plan = Plan {
+        port: settings.port,
+        tls_port: settings.tls_port(),
+        alternate_port: settings.discovery.alternate_port,
+        streams: settings.streams.any(),
+        workers,
+    };
     bind_somewhere(&chosen, plan)
 }
 
@@ -81,6 +88,9 @@ fn bind_once(chosen: &[HostAddress], plan: Plan) -> Result<Listeners, StartError
     if tls_port != port {
         bound.bind_port(chosen, tls_port, plan)?;
     }
+    if plan.alternate_port != 0 {
+        bound.bind_port(chosen, plan.alternate_port, plan)?;
+    }
     if bound.addresses.is_empty() { Err(StartError::NoAddress) } else { Ok(bound) }
 }
 
@@ -95,7 +105,7 @@ fn free_port(host: &HostAddress) -> Result<u16, StartError> {
 impl Plan {
     /// Whether the operator chose this port.
     const fn names(&self, port: u16) -> bool {
-        port == self.port || port == self.tls_port
+        port == self.port || port == self.tls_port || port == self.alternate_port
     }
 }
 
@@ -209,7 +219,7 @@ mod tests {
     #[test]
     fn an_address_that_was_found_and_vanished_is_passed_over() {
         let host = |ip: &str| HostAddress { ip: ip.parse().unwrap(), interface: None, origin: Origin::Found };
-        let plan = Plan { port: 0, tls_port: 0, streams: true, workers: 1 };
+        let plan = Plan { port: 0, tls_port: 0, alternate_port: 0, streams: true, workers: 1 };
         let listeners = bind_somewhere(&[host("127.0.0.1"), host("192.0.2.1")], plan).unwrap();
         assert_eq!(listeners.ips().collect::<Vec<_>>(), [host("127.0.0.1").ip; 2]);
     }

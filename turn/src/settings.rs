@@ -1,6 +1,8 @@
 //! What an operator can set about the relay, and the check that names every mistake at once.
 
+mod discovery;
 mod dtls;
+mod external;
 mod limits;
 mod mobility;
 mod peers;
@@ -22,7 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::user::UserEntry;
 
+pub use discovery::DiscoverySettings;
 pub use dtls::DtlsSettings;
+pub use external::{ExternalEntry, ExternalEntryError, ExternalError, ExternalSettings};
 pub use limits::LimitSettings;
 pub use mobility::MobilitySettings;
 pub use peers::PeerSettings;
@@ -103,6 +107,10 @@ pub struct TurnSettings {
     pub tcp_relay: TcpRelaySettings,
     /// Clients that move.
     pub mobility: MobilitySettings,
+    /// Addresses of a relay behind a NAT.
+    pub external: ExternalSettings,
+    /// Clients that examine their NAT.
+    pub discovery: DiscoverySettings,
 }
 
 impl Default for TurnSettings {
@@ -134,6 +142,8 @@ impl Default for TurnSettings {
             tls: TlsSettings::default(),
             tcp_relay: TcpRelaySettings::default(),
             mobility: MobilitySettings::default(),
+            external: ExternalSettings::default(),
+            discovery: DiscoverySettings::default(),
         }
     }
 }
@@ -179,6 +189,8 @@ impl TurnSettings {
         self.streams.check(&mut problems);
         self.tls.check(&mut problems);
         self.tcp_relay.check(&mut problems);
+        self.external.check(&mut problems);
+        self.discovery.check(&self.listen, [self.port, self.tls_port()], &mut problems);
         problems.0
     }
 

@@ -22,6 +22,7 @@ use crate::certificates::{CertificateError, Watcher};
 use crate::control::{ControlPlane, Report, WorkerHandle};
 use crate::core_setup;
 use crate::dtls::{self, DtlsSessions, NoDtls};
+use crate::external::ExternalWatch;
 use crate::files;
 use crate::handover;
 use crate::io::sockets::{Sockets, WAKER};
@@ -34,7 +35,7 @@ use crate::revocation_file::RevocationFile;
 use crate::room_board::{BusState, RoomBoard};
 use crate::running::{RunningRelay, RunningWorker};
 use crate::secure::Secure;
-use crate::settings::{SettingsProblem, TurnSettings};
+use crate::settings::{ExternalError, SettingsProblem, TurnSettings};
 use crate::stream::{Accepted, Sources, StreamLimits, Streams};
 use crate::supervise::{self, ExitSenders};
 use crate::tcp_relay::TcpRelay;
@@ -100,6 +101,9 @@ pub enum StartError {
     /// The core refuses its settings: [`TurnSettings::validate`] should have said so before.
     #[error(transparent)]
     Core(#[from] ConfigError),
+    /// The external addresses do not fit those that the relay listens on.
+    #[error(transparent)]
+    External(#[from] ExternalError),
     /// DTLS cannot be offered.
     #[error(transparent)]
     Dtls(#[from] NoDtls),
@@ -167,6 +171,8 @@ pub fn start(
     let mut starting = Starting::new(settings, keys, listeners, secure, count)?;
     starting.revoke(revocations);
     starting.run(node, bus)
+    let external = ExternalWatch::start(&settings.external, listeners.ips())?;
+    Starting::new(settings, keys, listeners, secure, external, count)?.run(node, bus)
 }
 
 /// Tells the operator what runs, and what will surprise.
@@ -231,6 +237,7 @@ struct Starting {
     reports: mpsc::Receiver<Report>,
     meters: Arc<Meters>,
     watcher: Option<Watcher>,
+    external: ExternalWatch,
 }
 
 impl Starting {
@@ -239,10 +246,11 @@ impl Starting {
         keys: Option<&RelayKeys>,
         listeners: Listeners,
         secure: Secure,
+        external: ExternalWatch,
         count: usize,
     ) -> Result<Self, StartError> {
-        let config = core_setup::config(settings, &listeners, count);
-        let own = Arc::new(OwnRelays::new(listeners.ips()));
+        let config = core_setup::config(settings, &listeners, external.current(), count);
+        let own = Arc::new(OwnRelays::grouped(external.groups()));
         let meters = core_setup::meters();
         let nonce_key = core_setup::nonce_key();
         let signals = Arc::new(Signals::default());
@@ -312,6 +320,7 @@ impl Starting {
             }
         }
         self.revocations = file;
+        Ok(Self { addresses: listeners.addresses, signals, workers, reports, meters, watcher, external })
     }
 
     fn run(self, node: NodeId, bus: Arc<dyn Bus>) -> Result<(RunningRelay, ControlPlane), StartError> {
@@ -348,6 +357,7 @@ impl Starting {
             exits,
             ledger: Ledger::new(node),
             meters: self.meters,
+            external: Some(self.external),
         };
         Ok((running, control))
     }

@@ -6,13 +6,13 @@ mod common;
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use causeway_service::Hidden;
 use causeway_turn::{ThirdPartySettings, TokenAlgorithm, TokenKeySettings, TurnSettings};
 use common::relay::{TestRelay, settings};
+use common::tools::tool;
 
 const SECRET: &str = "north";
 const PACKETS: &str = "100";
@@ -147,15 +147,6 @@ fn last_number(text: &str, label: &str) -> Option<u64> {
 
 fn start() -> TestRelay {
     TestRelay::start(&TurnSettings { rest_secrets: vec![Hidden::new(SECRET)], workers: 4, ..settings() })
-}
-
-/// The path of a program of the package coturn (or of coreutils).
-fn tool(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{name} is missing: install the Debian package coturn (`make setup` does)"))
 }
 
 /// `turnutils_peer` on 127.0.0.1 and ::1. It takes a port and the one above it.

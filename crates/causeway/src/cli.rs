@@ -89,6 +89,14 @@ pub struct RelayFlags {
     /// The highest UDP port of relayed addresses [default: 65535]
     #[arg(long, value_name = "PORT")]
     pub relay_port_max: Option<u16>,
+    /// The address that others reach the relay at, if a NAT stands in front of it: for all addresses of its family, or
+    /// for one of them as EXTERNAL/LOCAL; repeat for more
+    #[arg(long, value_name = "EXTERNAL[/LOCAL]")]
+    pub external_ip: Vec<String>,
+    /// A second relay port, such as 3479, with which clients can examine their NAT (RFC 5780); it takes two addresses
+    /// of one family
+    #[arg(long, value_name = "PORT")]
+    pub discovery_port: Option<u16>,
     /// Let TURN clients reach this host's own loopback addresses. For tests only: it exposes local services
     #[arg(long)]
     pub allow_loopback_peers: bool,

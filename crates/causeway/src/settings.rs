@@ -176,6 +176,8 @@ fn relay(layers: Layers, flags: &RelayFlags) -> Layers {
         .flag("--workers", "turn.workers", flags.workers)
         .flag("--relay-port-min", "turn.relay_port_min", flags.relay_port_min.map(u32::from))
         .flag("--relay-port-max", "turn.relay_port_max", flags.relay_port_max.map(u32::from))
+        .flag("--external-ip", "turn.external.ips", list(&flags.external_ip))
+        .flag("--discovery-port", "turn.discovery.alternate_port", flags.discovery_port.map(u32::from))
         .flag(
             "--allow-loopback-peers",
             "turn.allow_loopback_peers",

@@ -21,9 +21,12 @@ pub enum BehaviorDiscovery {
     /// No: a Binding answer is as small as can be.
     #[default]
     Off,
-    /// Yes, on the listeners that have the three others that RFC 5780 §6 asks for: on the same address another port,
-    /// and both ports on another address of the same family and kind, loopback or not.
-    On,
+    /// Yes, on the listeners on one of these ports that have the three others that RFC 5780 §6 asks for: the other port
+    /// on the same address, and both ports on another address of the same family and kind, loopback or not.
+    On {
+        /// The port that clients know, and the alternate one.
+        ports: [u16; 2],
+    },
 }
 
 /// The listeners that can answer in place of one.
@@ -55,8 +58,8 @@ impl AlternateTable {
         let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.address).collect();
         Self(match discovery {
             BehaviorDiscovery::Off => Box::default(),
-            BehaviorDiscovery::On => {
-                addresses.iter().map(|address| alternates(*address, &addresses)).collect()
+            BehaviorDiscovery::On { ports } => {
+                addresses.iter().map(|address| alternates(*address, ports, &addresses)).collect()
             }
         })
     }
@@ -66,13 +69,17 @@ impl AlternateTable {
     }
 }
 
-fn alternates(here: SocketAddr, all: &[SocketAddr]) -> Option<Alternates> {
+fn alternates(here: SocketAddr, ports: [u16; 2], all: &[SocketAddr]) -> Option<Alternates> {
+    let other_port = match ports {
+        [first, second] if here.port() == first => second,
+        [first, second] if here.port() == second => first,
+        [_, _] => return None,
+    };
     let id = |address: SocketAddr| {
         let index = all.iter().position(|known| *known == address)?;
         u16::try_from(index).ok().map(ListenerId)
     };
     let other_ip = partner(here.ip(), all)?;
-    let other_port = all.iter().find(|other| other.ip() == here.ip() && other.port() != here.port())?.port();
     Some(Alternates {
         port: id(SocketAddr::new(here.ip(), other_port))?,
         ip: id(SocketAddr::new(other_ip, here.port()))?,
@@ -115,8 +122,14 @@ mod tests {
 
     #[test]
     fn of_three_addresses_the_last_one_takes_the_first() {
-        let table =
-            table(&["51.0.0.1:1", "51.0.0.2:1", "51.0.0.3:1", "51.0.0.1:2", "51.0.0.2:2", "51.0.0.3:2"]);
+        let table = table(&[
+            "51.0.0.1:3478",
+            "51.0.0.2:3478",
+            "51.0.0.3:3478",
+            "51.0.0.1:3479",
+            "51.0.0.2:3479",
+            "51.0.0.3:3479",
+        ]);
         let both = [0, 1, 2].map(|listener| table.of(ListenerId(listener)).unwrap().both);
         assert_eq!(both, [4, 3, 3].map(ListenerId));
     }
@@ -125,9 +138,10 @@ mod tests {
     fn one_address_one_port_another_family_or_loopback_are_no_alternate() {
         check_none(&["51.0.0.1:3478", "51.0.0.1:3479"]);
         check_none(&["51.0.0.1:3478", "51.0.0.2:3478"]);
-        check_none(&["51.0.0.1:1", "51.0.0.1:2", "[2a00::51]:1", "[2a00::51]:2"]);
-        check_none(&["51.0.0.1:1", "51.0.0.1:2", "127.0.0.1:1", "127.0.0.1:2"]);
-        let off = AlternateTable::new(BehaviorDiscovery::Off, &listeners(&["51.0.0.1:1", "51.0.0.2:1"]));
+        check_none(&["51.0.0.1:3478", "51.0.0.1:3479", "[2a00::51]:3478", "[2a00::51]:3479"]);
+        check_none(&["51.0.0.1:3478", "51.0.0.1:3479", "127.0.0.1:3478", "127.0.0.1:3479"]);
+        check_none(&["51.0.0.1:5349", "51.0.0.2:5349", "51.0.0.1:3479", "51.0.0.2:3479"]);
+        let off = AlternateTable::new(BehaviorDiscovery::Off, &listeners(&["51.0.0.1:3478"]));
         assert_eq!(off.of(ListenerId(0)), None);
     }
 
@@ -139,7 +153,7 @@ mod tests {
     }
 
     fn table(addresses: &[&str]) -> AlternateTable {
-        AlternateTable::new(BehaviorDiscovery::On, &listeners(addresses))
+        AlternateTable::new(BehaviorDiscovery::On { ports: [3478, 3479] }, &listeners(addresses))
     }
 
     fn listeners(addresses: &[&str]) -> Vec<Listener> {

@@ -153,7 +153,7 @@ fn config_of_four() -> RelayConfig {
         relay_v6: None,
     };
     let mut config = RelayConfig::new(REALM, ADDRESSES.map(listener).to_vec());
-    config.discovery = BehaviorDiscovery::On;
+    config.discovery = BehaviorDiscovery::On { ports: [3478, 3479] };
     config
 }
 

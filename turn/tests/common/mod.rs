@@ -8,6 +8,7 @@ pub mod dtls;
 pub mod metrics;
 pub mod relay;
 pub mod tls;
+pub mod tools;
 pub mod transport;
 
 use std::net::{SocketAddr, UdpSocket};

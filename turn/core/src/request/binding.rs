@@ -26,6 +26,7 @@ const UNDERSTOOD_IN_DISCOVERY: &[AttributeType] = &[
     AttributeType::USERNAME,
     AttributeType::REALM,
     AttributeType::NONCE,
+    AttributeType::PASSWORD_ALGORITHM,
     AttributeType::USERHASH,
     AttributeType::CHANGE_REQUEST,
     AttributeType::RESPONSE_PORT,
