@@ -171,7 +171,8 @@ async fn hand_out(mut usage: Subscription, signal: Arc<Signal>) {
                 BusMessage::RelayOrder(_)
                 | BusMessage::RoomLimits(_)
                 | BusMessage::RoomAddresses(_)
-                | BusMessage::RoomQuery(_),
+                | BusMessage::RoomQuery(_)
+                | BusMessage::RelayNode(_),
             )
             | Delivery::Gap => {}
         }

@@ -223,7 +223,10 @@ impl ControlPlane {
             }
             // Of another topic.
             Delivery::Message(
-                BusMessage::RelayUsage(_) | BusMessage::RoomAddresses(_) | BusMessage::RoomQuery(_),
+                BusMessage::RelayUsage(_)
+                | BusMessage::RoomAddresses(_)
+                | BusMessage::RoomQuery(_)
+                | BusMessage::RelayNode(_),
             ) => {}
             Delivery::Gap => {
                 tracing::warn!(

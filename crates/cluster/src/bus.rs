@@ -14,11 +14,14 @@ pub enum Topic {
     RoomAddresses,
     /// [`BusMessage::RoomQuery`]: relays to whoever sends the former.
     RoomQueries,
+    /// [`BusMessage::RelayNode`]: relays to relays.
+    RelayNodes,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: &[Self] = &[Self::RelayUsage, Self::RelayOrders, Self::RoomAddresses, Self::RoomQueries];
+    pub const ALL: &[Self] =
+        &[Self::RelayUsage, Self::RelayOrders, Self::RoomAddresses, Self::RoomQueries, Self::RelayNodes];
 
     /// The topic that a message belongs to.
     #[must_use]
@@ -28,6 +31,7 @@ impl Topic {
             BusMessage::RelayOrder(_) | BusMessage::RoomLimits(_) => Self::RelayOrders,
             BusMessage::RoomAddresses(_) => Self::RoomAddresses,
             BusMessage::RoomQuery(_) => Self::RoomQueries,
+            BusMessage::RelayNode(_) => Self::RelayNodes,
         }
     }
 }

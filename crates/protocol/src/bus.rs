@@ -24,6 +24,8 @@ pub enum BusMessage {
     RoomAddresses(RoomAddresses),
     /// To everyone who sends [`RoomAddresses`].
     RoomQuery(RoomQuery),
+    /// From a relay to all others, every [`RelayNode::REPEAT`] and when it begins to drain.
+    RelayNode(RelayNode),
 }
 
 /// What one node relays for one peer of a room: totals since the node first saw the pair.
@@ -188,4 +190,59 @@ pub enum AddressOrigin {
 pub struct RoomQuery {
     /// The room.
     pub room: RoomId,
+}
+
+/// How clients reach a node's relay, and whether it takes more of them. Relays that are full or draining send clients to
+/// those that are not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayNode {
+    /// The node.
+    pub node: NodeId,
+    /// As others see it.
+    pub addresses: Vec<RelayAddress>,
+    /// The name in its certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Allocations alive.
+    pub allocations: u32,
+    /// Allocations that it holds at most.
+    pub capacity: u32,
+    /// Whether it is to be empty soon.
+    pub draining: bool,
+}
+
+impl RelayNode {
+    /// How often a relay says so. A guess: what is known of another node's room is never much older.
+    pub const REPEAT: Duration = Duration::from_secs(2);
+    /// How long it counts, by the receiver's clock: four repetitions may be lost.
+    pub const LEASE: Duration = Duration::from_secs(10);
+
+    /// For how many more allocations there is room.
+    #[must_use]
+    pub const fn room(&self) -> u32 {
+        if self.draining { 0 } else { self.capacity.saturating_sub(self.allocations) }
+    }
+}
+
+/// One way to reach a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayAddress {
+    /// How.
+    pub transport: RelayTransport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// The transport between a client and a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelayTransport {
+    /// Plain datagrams.
+    Udp,
+    /// A TCP connection.
+    Tcp,
+    /// TLS over a TCP connection.
+    Tls,
+    /// DTLS over UDP.
+    Dtls,
 }

@@ -63,7 +63,7 @@ fn bus_messages_read_and_write_their_fixtures() {
     check_kinds(
         "bus",
         "kind",
-        &["relay-usage", "relay-order", "room-limits", "room-addresses", "room-query"],
+        &["relay-usage", "relay-order", "room-limits", "room-addresses", "room-query", "relay-node"],
     );
 }
 

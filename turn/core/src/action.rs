@@ -1,10 +1,12 @@
 //! What a relay asks of its shell, and what a shell tells its relay: the rare things, which queue.
 
 use std::fmt;
+use std::sync::Arc;
 
 use causeway_protocol::bus::RelayOrder;
 
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
+use crate::alternate::AlternateServer;
 use crate::config::Limits;
 use crate::event::Event;
 use crate::external::ExternalIps;
@@ -113,6 +115,9 @@ pub enum Control {
     /// Replace the addresses by which others know ours. Relayed addresses alive go by the new ones from here on, as
     /// their NAT has it.
     External(ExternalIps),
+    /// Replace the relays of other nodes, to which clients are sent that this one does not take. They are answered 508
+    /// while there is none.
+    Alternates(Arc<[AlternateServer]>),
 }
 
 /// One answer, complete and at most [`Reply::CAPACITY`] bytes long.

@@ -187,6 +187,8 @@ labels! {
     AnswerCode {
         /// A success answer.
         Success = "success",
+        /// Try Alternate
+        TryAlternate = "300",
         /// Bad Request
         BadRequest = "400",
         /// Unauthenticated

@@ -70,6 +70,7 @@
 mod action;
 mod address;
 mod allocation;
+mod alternate;
 mod asks;
 mod auth;
 mod channels;
@@ -109,6 +110,7 @@ mod wheel;
 
 pub use action::{Action, BindError, BindTicket, Control, Reply};
 pub use address::{ClientAddr, ListenerId, PeerAddr, RelayPort, SessionId, Transport, Via};
+pub use alternate::AlternateServer;
 pub use auth::challenge::StrangerAnswers;
 pub use auth::credentials::{Credentials, RestSecret, StaticUser};
 pub use auth::nonce::NonceKey;

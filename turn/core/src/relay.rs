@@ -12,6 +12,7 @@ use rand_core::CryptoRng;
 use crate::action::{Action, BindError, BindTicket, Control, Reply};
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
 use crate::allocation::Allocation;
+use crate::alternate::AlternateServers;
 use crate::asks::Asks;
 use crate::auth::challenge::{Challenges, StrangerAnswers};
 use crate::auth::credentials::{Credentials, Keyring};
@@ -54,6 +55,7 @@ pub struct Relay {
     pub(crate) challenges: Challenges,
     pub(crate) strangers: Strangers,
     pub(crate) alternates: AlternateTable,
+    pub(crate) servers: AlternateServers,
     pub(crate) nonces: Nonces,
     pub(crate) tickets: Tickets,
     pub(crate) keyring: Keyring,
@@ -119,6 +121,7 @@ impl Relay {
         Ok(Self {
             policy: Policy::new(&config, Arc::clone(&own)),
             alternates: AlternateTable::new(config.discovery, &config.listeners),
+            servers: AlternateServers::default(),
             tickets: Tickets::new(nonce_key),
             strangers: Strangers::new(config.strangers, random.next_u64()),
             nonces: Nonces::new(nonce_key, config.nonce_lifetime),
@@ -202,6 +205,7 @@ impl Relay {
             Control::Limits(limits) => self.set_limits(limits),
             Control::Reconfigure(live) => self.reconfigure(*live),
             Control::External(external) => self.set_external(external),
+            Control::Alternates(servers) => self.servers = AlternateServers::new(servers),
         }
     }
 

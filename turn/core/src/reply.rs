@@ -1,13 +1,15 @@
 //! Writing answers: as small as the RFCs allow, with the integrity check and the FINGERPRINT the request had.
 
 use causeway_stun::attributes::{
-    ErrorCode, Nonce, Padding, PasswordAlgorithms, Realm, ThirdPartyAuthorization,
+    self, AlternateDomain, Code, ErrorCode, Nonce, Padding, PasswordAlgorithms, Realm,
+    ThirdPartyAuthorization,
 };
 use causeway_stun::{
     Class, EncodeError, FingerprintError, IntegrityKey, Message, MessageWriter, TransactionId,
 };
 
 use crate::action::Reply;
+use crate::alternate::AlternateServer;
 use crate::auth::challenge::Announcement;
 use crate::auth::check::{Authenticated, SealKind};
 use crate::auth::nonce::NonceText;
@@ -71,6 +73,19 @@ impl Answer {
         body: impl FnOnce(&mut MessageWriter<'_>) -> Result<(), EncodeError>,
     ) -> Reply {
         self.write(Class::Success, seal, body)
+    }
+
+    /// 300: ask this server (RFC 8489 §10).
+    pub(crate) fn redirect(&self, seal: Seal<'_>, server: &AlternateServer) -> Reply {
+        self.write(Class::Error, seal, |writer| {
+            writer.put(&ErrorCode::from(Code::TryAlternate))?;
+            writer.put(&attributes::AlternateServer(server.address))?;
+            match server.certificate_domain().map(AlternateDomain::new) {
+                // A name that is no name is left out: the client checks the one it knows.
+                None | Some(Err(_)) => Ok(()),
+                Some(Ok(domain)) => writer.put(&domain),
+            }
+        })
     }
 
     /// A success answer to anyone, so long that it travels in fragments (RFC 5780 §7.6).

@@ -13,6 +13,7 @@ use super::{Outcome, Refusal, Request};
 use crate::action::Reply;
 use crate::auth::check::Authenticated;
 use crate::config::Listener;
+use crate::meter::Quota;
 use crate::mobility::{self, Mobile};
 use crate::ports::{PortPair, PortWish};
 use crate::relay::{Holder, Relay};
@@ -65,21 +66,43 @@ impl Relay {
         let mobile = mobility::wished(&request.message, self.config.mobility)?;
         let lifetime = request.message.get::<Lifetime>().map_err(|_malformed| Refusal::BadRequest)?;
 
-        // 10. Quotas: 486. Our own limits, and no new client on a node that is to be empty soon: 508.
+        // 10. Quotas: 486. Our own limits, and no new client on a node that is to be empty soon: 300 if another has
+        //     room, or 508.
         let limits = self.config.limits;
-        if self.draining || self.pending.len() >= limits.pending_binds {
+        if self.draining {
+            return Err(self.elsewhere(request, wish));
+        }
+        if self.pending.len() >= limits.pending_binds {
             return Err(Refusal::InsufficientCapacity);
         }
-        let admission =
-            self.meters.admit(request.from, &sender.grant, &limits, request.now.unix).map_err(|quota| {
+        let admission = match self.meters.admit(request.from, &sender.grant, &limits, request.now.unix) {
+            Ok(admission) => admission,
+            Err(quota) => {
                 self.counters.count_quota_refusal(quota);
-                Refusal::of_quota(quota)
-            })?;
+                return Err(match quota {
+                    Quota::Node => self.elsewhere(request, wish),
+                    Quota::User | Quota::Room | Quota::Source | Quota::Bytes | Quota::Budgets => {
+                        Refusal::of_quota(quota)
+                    }
+                });
+            }
+        };
         let legs = self.legs(wish, sender, request)?;
         let lifetime = self.config.granted_lifetime(lifetime);
         let mobile = mobile.then(Mobile::default);
         self.begin(Pending::new(request, sender, protocol, mobile, lifetime, admission, legs), request.now);
         Ok(Outcome::Later)
+    }
+
+    /// RFC 8489 §10: to another node. A reserved port is here or nowhere.
+    fn elsewhere(&mut self, request: &Request<'_>, wish: Wish) -> Refusal {
+        let server = match (wish, self.config.listener(request.from.listener)) {
+            (Wish::Reserved(_), _) | (_, None) => None,
+            (Wish::One { .. } | Wish::Both { .. }, Some(listener)) => {
+                self.servers.pick(request.from, listener, &mut *self.random)
+            }
+        };
+        server.map_or(Refusal::InsufficientCapacity, Refusal::TryAlternate)
     }
 
     /// Takes the ports; if none can be had the request fails, if one of two can be had it does not.

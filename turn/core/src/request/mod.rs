@@ -166,6 +166,12 @@ impl Relay {
         seal: Seal<'_>,
         refusal: &Refusal,
     ) -> Result<(), DropReason> {
+        if let Refusal::TryAlternate(place) = refusal
+            && let Some(server) = self.servers.get(*place)
+        {
+            let reply = answer.redirect(seal, server);
+            return self.answer(to, reply, refusal.answer_code());
+        }
         let challenge = refusal.challenges().then(|| {
             let announced = self.challenges.of(to.via.transport());
             let nonce = self.nonces.issue(&to, now.moment, announced.features);

@@ -2,12 +2,14 @@
 
 use causeway_stun::attributes::{Code, UnknownAttributes};
 
+use crate::alternate::ServerPlace;
 use crate::counters::AnswerCode;
 use crate::meter::Quota;
 
 /// One variant per error code of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    TryAlternate(ServerPlace),
     BadRequest,
     Unauthenticated,
     Forbidden,
@@ -37,6 +39,7 @@ impl Refusal {
     /// The code on the wire.
     pub(crate) const fn code(&self) -> Code {
         match self {
+            Self::TryAlternate(_) => Code::TryAlternate,
             Self::BadRequest => Code::BadRequest,
             Self::Unauthenticated => Code::Unauthenticated,
             Self::Forbidden => Code::Forbidden,
@@ -58,6 +61,7 @@ impl Refusal {
     /// The counter.
     pub(crate) const fn answer_code(&self) -> AnswerCode {
         match self {
+            Self::TryAlternate(_) => AnswerCode::TryAlternate,
             Self::BadRequest => AnswerCode::BadRequest,
             Self::Unauthenticated => AnswerCode::Unauthenticated,
             Self::Forbidden => AnswerCode::Forbidden,
@@ -80,7 +84,8 @@ impl Refusal {
     pub(crate) const fn challenges(&self) -> bool {
         match self {
             Self::Unauthenticated | Self::StaleNonce => true,
-            Self::BadRequest
+            Self::TryAlternate(_)
+            | Self::BadRequest
             | Self::Forbidden
             | Self::UnknownAttributes(_)
             | Self::MobilityForbidden
