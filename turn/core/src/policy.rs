@@ -113,7 +113,7 @@ impl Policy {
     }
 
     fn in_room(&self, ip: IpAddr, room: Option<&Room>) -> Result<Reach, Forbidden> {
-        if room.is_some_and(|room| room.relays_on(ip)) {
+        if room.is_some_and(|room| room.relays_on(ip)) && !self.translation.hides(ip) {
             return Ok(self.own_relays(ip).unwrap_or(Reach::RoomRelays));
         }
         let judged = self.public(ip);
