@@ -57,7 +57,8 @@ pub(crate) async fn answer(mut asked: Subscription, signal: Arc<Signal>) {
                 BusMessage::RelayUsage(_)
                 | BusMessage::RelayOrder(_)
                 | BusMessage::RoomLimits(_)
-                | BusMessage::RoomAddresses(_),
+                | BusMessage::RoomAddresses(_)
+                | BusMessage::RelayNode(_),
             )
             | Delivery::Gap => {}
         }

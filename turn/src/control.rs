@@ -12,8 +12,8 @@ use mio::Waker;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::alternates::Alternates;
 use crate::external::ExternalWatch;
-use crate::ledger::{AllocationKey, Bytes, Ledger, Pair};
 use crate::ledger::{AllocationKey, Ledger, Pair};
 use crate::revocation_file::RevocationFile;
 use crate::room_board::{BusState, RoomBoard};
@@ -80,6 +80,8 @@ pub struct ControlPlane {
     pub(crate) meters: Arc<Meters>,
     /// Until [`run`](Self::run).
     pub(crate) external: Option<ExternalWatch>,
+    /// Until [`run`](Self::run).
+    pub(crate) alternates: Option<Alternates>,
 }
 
 impl ControlPlane {
@@ -93,6 +95,9 @@ impl ControlPlane {
         let mut tasks = JoinSet::new();
         if let Some(external) = self.external.take() {
             tasks.spawn(external.run(self.workers.clone()));
+        }
+        if let Some(alternates) = self.alternates.take() {
+            tasks.spawn(alternates.run(self.workers.clone()));
         }
         let mut running = self.workers.len();
         let mut bus_open = true;
@@ -246,7 +251,8 @@ impl ControlPlane {
                 BusMessage::RelayUsage(_)
                 | BusMessage::RelayOrder(_)
                 | BusMessage::RoomLimits(_)
-                | BusMessage::RoomQuery(_),
+                | BusMessage::RoomQuery(_)
+                | BusMessage::RelayNode(_),
             ) => {}
             Delivery::Gap => self.rooms.on_gap(),
         }
@@ -260,7 +266,8 @@ impl ControlPlane {
                 BusMessage::RelayUsage(_)
                 | BusMessage::RelayOrder(_)
                 | BusMessage::RoomLimits(_)
-                | BusMessage::RoomAddresses(_),
+                | BusMessage::RoomAddresses(_)
+                | BusMessage::RelayNode(_),
             )
             | Delivery::Gap => {}
         }
@@ -378,6 +385,7 @@ mod tests {
                 ledger: Ledger::new("node".parse().unwrap()),
                 meters: crate::core_setup::meters(),
                 external: None,
+                alternates: None,
             };
             Self { plane, reports, exits: ExitSenders { control, joiner } }
         }

@@ -57,6 +57,11 @@ impl ExternalWatch {
         self.current.borrow().clone()
     }
 
+    /// The addresses, for whoever tells others about them.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<ExternalIps> {
+        self.current.subscribe()
+    }
+
     /// The local addresses in groups that share an external one.
     pub(crate) fn groups(&self) -> Vec<Vec<IpAddr>> {
         self.settings.groups(&self.locals)

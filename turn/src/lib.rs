@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+mod alternates;
 mod certificates;
 mod control;
 mod core_setup;
@@ -44,12 +45,10 @@ pub use control::{ControlError, ControlPlane};
 pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
 pub use settings::{
-    DtlsSettings, LimitSettings, MobilitySettings, PeerSettings, SettingsProblem, StrangerSettings,
+    AlternateSettings, DiscoverySettings, DtlsSettings, ExternalEntry, ExternalEntryError, ExternalError,
+    ExternalSettings, LimitSettings, MobilitySettings, PeerSettings, SettingsProblem, StrangerSettings,
     StreamSettings, TcpRelaySettings, ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings,
     TurnSettings,
-    DiscoverySettings, DtlsSettings, ExternalEntry, ExternalEntryError, ExternalError, ExternalSettings,
-    LimitSettings, MobilitySettings, SettingsProblem, StrangerSettings, StreamSettings, TcpRelaySettings,
-    ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings, TurnSettings,
 };
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;

@@ -89,6 +89,7 @@ impl RunningRelay {
             return Err(problems);
         }
         files::raise_limit(settings.limits.allocations);
+        self.signals.capacity.store(settings.limits.allocations, Ordering::Relaxed);
         let live = core_setup::live(settings);
         for worker in &self.workers {
             worker.handle.order(Control::Reconfigure(Box::new(live.clone()))).await;
@@ -99,6 +100,7 @@ impl RunningRelay {
     /// Takes no new allocations from here on; those alive go on until they end or the relay is stopped.
     pub fn drain(&self) {
         self.signals.draining.store(true, Ordering::Release);
+        self.signals.drain_begun.notify_one();
         self.wake();
     }
 

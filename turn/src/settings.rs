@@ -1,5 +1,6 @@
 //! What an operator can set about the relay, and the check that names every mistake at once.
 
+mod alternates;
 mod discovery;
 mod dtls;
 mod external;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::user::UserEntry;
 
+pub use alternates::AlternateSettings;
 pub use discovery::DiscoverySettings;
 pub use dtls::DtlsSettings;
 pub use external::{ExternalEntry, ExternalEntryError, ExternalError, ExternalSettings};
@@ -111,6 +113,8 @@ pub struct TurnSettings {
     pub external: ExternalSettings,
     /// Clients that examine their NAT.
     pub discovery: DiscoverySettings,
+    /// Clients that are sent to other nodes.
+    pub alternates: AlternateSettings,
 }
 
 impl Default for TurnSettings {
@@ -144,6 +148,7 @@ impl Default for TurnSettings {
             mobility: MobilitySettings::default(),
             external: ExternalSettings::default(),
             discovery: DiscoverySettings::default(),
+            alternates: AlternateSettings::default(),
         }
     }
 }
@@ -190,6 +195,7 @@ impl TurnSettings {
         self.tls.check(&mut problems);
         self.tcp_relay.check(&mut problems);
         self.external.check(&mut problems);
+        self.alternates.check(&mut problems);
         self.discovery.check(&self.listen, [self.port, self.tls_port()], &mut problems);
         problems.0
     }

@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use causeway_cluster::{Bus, Topic};
 use causeway_protocol::NodeId;
+use causeway_protocol::bus::RelayAddress;
 use causeway_protocol::bus::RelayOrder;
 use causeway_protocol::secret::Secret;
 use causeway_service::clock;
@@ -18,6 +19,7 @@ use mio::{Poll, Waker};
 use rustls::ServerConfig;
 use tokio::sync::mpsc;
 
+use crate::alternates::{self, Alternates, NodeTable, OwnNode};
 use crate::certificates::{CertificateError, Watcher};
 use crate::control::{ControlPlane, Report, WorkerHandle};
 use crate::core_setup;
@@ -168,11 +170,10 @@ pub fn start(
     files::raise_limit(settings.limits.allocations);
     announce(settings, keys, &listeners, count);
     metrics::describe();
-    let mut starting = Starting::new(settings, keys, listeners, secure, count)?;
+    let external = ExternalWatch::start(&settings.external, listeners.ips())?;
+    let mut starting = Starting::new(settings, keys, listeners, secure, external, count)?;
     starting.revoke(revocations);
     starting.run(node, bus)
-    let external = ExternalWatch::start(&settings.external, listeners.ips())?;
-    Starting::new(settings, keys, listeners, secure, external, count)?.run(node, bus)
 }
 
 /// Tells the operator what runs, and what will surprise.
@@ -238,6 +239,21 @@ struct Starting {
     meters: Arc<Meters>,
     watcher: Option<Watcher>,
     external: ExternalWatch,
+    /// How other nodes' clients reach this one; `None`: they are not told.
+    announced: Option<Announced>,
+}
+
+/// What [`OwnNode`] is made of before the node's name is known.
+struct Announced {
+    addresses: Vec<RelayAddress>,
+    domain: Option<String>,
+}
+
+impl Announced {
+    fn of(settings: &TurnSettings, listeners: &Listeners) -> Option<Self> {
+        let addresses = alternates::addresses(&listeners.addresses, settings);
+        settings.alternates.enabled.then(|| Self { addresses, domain: settings.alternates.domain() })
+    }
 }
 
 impl Starting {
@@ -254,6 +270,8 @@ impl Starting {
         let meters = core_setup::meters();
         let nonce_key = core_setup::nonce_key();
         let signals = Arc::new(Signals::default());
+        signals.capacity.store(settings.limits.allocations, Ordering::Relaxed);
+        let announced = Announced::of(settings, &listeners);
         // An end of every allocation at once fits, so that usage is not lost to a revoked room or a drain.
         let (report_sender, reports) = mpsc::channel(REPORTS + 2 * settings.limits.allocations);
         let sources = Arc::new(Sources::new(settings.streams.max_connections_per_source));
@@ -308,6 +326,8 @@ impl Starting {
             meters,
             watcher,
             revocations: None,
+            external,
+            announced,
         })
     }
 
@@ -320,7 +340,6 @@ impl Starting {
             }
         }
         self.revocations = file;
-        Ok(Self { addresses: listeners.addresses, signals, workers, reports, meters, watcher, external })
     }
 
     fn run(self, node: NodeId, bus: Arc<dyn Bus>) -> Result<(RunningRelay, ControlPlane), StartError> {
@@ -344,6 +363,19 @@ impl Starting {
             running.workers.push(RunningWorker { handle: handle.clone(), allocations, thread: Some(thread) });
             handles.push(handle);
         }
+        let alternates = self.announced.map(|Announced { addresses, domain }| Alternates {
+            own: OwnNode {
+                node: node.clone(),
+                addresses,
+                external: self.external.subscribe(),
+                domain,
+                allocations: running.workers.iter().map(|worker| Arc::clone(&worker.allocations)).collect(),
+                signals: Arc::clone(&running.signals),
+            },
+            bus: Arc::clone(&bus),
+            nodes: bus.subscribe(Topic::RelayNodes),
+            table: NodeTable::default(),
+        });
         let control = ControlPlane {
             told: bus.subscribe(Topic::RoomAddresses),
             asked: bus.subscribe(Topic::RoomQueries),
@@ -358,6 +390,7 @@ impl Starting {
             ledger: Ledger::new(node),
             meters: self.meters,
             external: Some(self.external),
+            alternates,
         };
         Ok((running, control))
     }

@@ -10,7 +10,7 @@ mod records;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use causeway_protocol::{Moment, Now};
@@ -19,7 +19,7 @@ use causeway_turn_core::{
     Action, ClientAddr, Control, Event, ListenerId, Payload, PeerAddr, Relay, Verdict, Via,
 };
 use mio::{Events, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::control::Report;
 use crate::dtls::DtlsSessions;
@@ -60,6 +60,10 @@ const METRICS_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Signals {
     pub(crate) draining: AtomicBool,
     pub(crate) stopping: AtomicBool,
+    /// Wakes whoever tells other nodes.
+    pub(crate) drain_begun: Notify,
+    /// Allocations that all workers together hold at most.
+    pub(crate) capacity: AtomicUsize,
 }
 
 /// Everything a worker is built from.

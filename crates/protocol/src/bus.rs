@@ -232,17 +232,3 @@ pub struct RelayAddress {
     /// Where.
     pub address: SocketAddr,
 }
-
-/// The transport between a client and a relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RelayTransport {
-    /// Plain datagrams.
-    Udp,
-    /// A TCP connection.
-    Tcp,
-    /// TLS over a TCP connection.
-    Tls,
-    /// DTLS over UDP.
-    Dtls,
-}

@@ -9,8 +9,8 @@ use causeway_stun::attributes::{
     RequestedTransport, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use causeway_stun::{
-    ChannelData, ChannelNumber, Class, EncodeError, IntegrityKey, Kind, Message, MessageWriter, Method,
-    TransactionId, classify,
+    AttributeType, ChannelData, ChannelNumber, Class, EncodeError, IntegrityKey, Kind, Message,
+    MessageWriter, Method, TransactionId, classify,
 };
 
 use super::transport::{Datagrams, Stream, Transport};
@@ -278,10 +278,10 @@ impl Client {
         Ok(buffer)
     }
 
-    /// RFC 8489 §9.2.5: a client takes an authenticated success only with a valid seal.
+    /// RFC 8489 §9.2.5: a client takes an authenticated success only with a valid seal. Errors may have none.
     fn check(&self, answer: &Message<'_>, authenticated: bool) {
         if let Some(challenge) = self.challenge.as_ref().filter(|_| authenticated)
-            && answer.class() == Class::Success
+            && (answer.class() == Class::Success || answer.has(AttributeType::MESSAGE_INTEGRITY))
         {
             answer.verify_integrity(&self.key(challenge)).expect("a sealed answer");
         }

@@ -41,10 +41,14 @@ pub fn secret() -> Secret {
 
 impl TestRelay {
     pub fn start(settings: &TurnSettings) -> Self {
-        let bus = Arc::new(MemoryBus::new());
+        Self::start_on(Arc::new(MemoryBus::new()), "node", settings)
+    }
+
+    /// One node of several on a Bus.
+    pub fn start_on(bus: Arc<MemoryBus>, node: &str, settings: &TurnSettings) -> Self {
         let keys = RelayKeys { secret: secret() };
         let (running, control) =
-            causeway_turn::start(settings, Some(&keys), "node".parse().unwrap(), Arc::clone(&bus) as _)
+            causeway_turn::start(settings, Some(&keys), node.parse().unwrap(), Arc::clone(&bus) as _)
                 .expect("the relay starts");
         let control = std::thread::spawn(move || {
             tokio::runtime::Builder::new_current_thread()
