@@ -19,6 +19,7 @@ use causeway_turn_core::{AlternateServer, Control, ExternalIps, Transport};
 use tokio::sync::watch;
 
 use crate::control::WorkerHandle;
+use crate::listeners::Ports;
 use crate::settings::TurnSettings;
 use crate::worker::Signals;
 
@@ -194,21 +195,23 @@ fn servers(node: &RelayNode) -> impl Iterator<Item = AlternateServer> {
     })
 }
 
-/// How clients reach this node: in the clear on the addresses with the first port, encrypted on those with the port
-/// for TLS.
-pub(crate) fn addresses(listening: &[SocketAddr], settings: &TurnSettings) -> Vec<RelayAddress> {
+/// How clients reach this node: in the clear on the port for that, encrypted on the other.
+pub(crate) fn addresses(
+    listening: &[SocketAddr],
+    ports: Ports,
+    settings: &TurnSettings,
+) -> Vec<RelayAddress> {
     let streams = &settings.streams;
-    let (first, secure) = (listening.first().map(SocketAddr::port), Some(settings.tls_port()));
     [
-        (RelayTransport::Udp, first, true),
-        (RelayTransport::Tcp, first, streams.tcp),
-        (RelayTransport::Tls, secure, streams.tls),
-        (RelayTransport::Dtls, secure, settings.dtls.enabled && cfg!(feature = "dtls")),
+        (RelayTransport::Udp, ports.plain, true),
+        (RelayTransport::Tcp, ports.plain, streams.tcp),
+        (RelayTransport::Tls, ports.secure, streams.tls),
+        (RelayTransport::Dtls, ports.secure, settings.dtls.enabled && cfg!(feature = "dtls")),
     ]
     .into_iter()
     .filter(|(_, _, is_on)| *is_on)
     .flat_map(|(transport, port, _)| {
-        let on_port = listening.iter().filter(move |address| Some(address.port()) == port);
+        let on_port = listening.iter().filter(move |address| address.port() == port);
         on_port.map(move |address| RelayAddress { transport, address: *address })
     })
     .collect()
@@ -264,10 +267,14 @@ mod tests {
     fn plain_and_secure_transports_have_their_ports() {
         let listening =
             ["51.0.0.1:3478", "51.0.0.1:5349", "51.0.0.1:3479"].map(|address| address.parse().unwrap());
-        let mut settings = TurnSettings { port: 3478, ..TurnSettings::default() };
+        let ports = Ports { plain: 3478, secure: 5349 };
+        let mut settings = TurnSettings::default();
         settings.dtls.enabled = false;
         let told = |settings: &TurnSettings| -> Vec<_> {
-            addresses(&listening, settings).iter().map(|way| (way.transport, way.address.port())).collect()
+            addresses(&listening, ports, settings)
+                .iter()
+                .map(|way| (way.transport, way.address.port()))
+                .collect()
         };
         use RelayTransport::{Tcp, Tls, Udp};
         assert_eq!(told(&settings), [(Udp, 3478), (Tcp, 3478), (Tls, 5349)]);

@@ -22,8 +22,19 @@ pub(crate) struct Listeners {
     pub(crate) hosts: Vec<HostAddress>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) sockets: Vec<Vec<Listening>>,
+    /// Which ports clients are told of.
+    pub(crate) ports: Ports,
     /// What the kernel gave of [`udp::CLIENT_BUFFER`].
     pub(crate) buffers: Buffers,
+}
+
+/// The ports that clients are told of, on every address. Both serve plain and secure clients; they may be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// For `turn:`.
+    pub(crate) plain: u16,
+    /// By convention for `turns:`.
+    pub(crate) secure: u16,
 }
 
 /// One worker's sockets on one address.
@@ -77,6 +88,7 @@ fn bind_once(chosen: &[HostAddress], plan: Plan) -> Result<Listeners, StartError
     let first = chosen.first().ok_or(StartError::NoAddress)?;
     let port = if plan.port == 0 { free_port(first)? } else { plan.port };
     let mut bound = Listeners {
+        ports: Ports { plain: port, secure: port },
         hosts: Vec::new(),
         addresses: Vec::new(),
         sockets: (0..plan.workers).map(|_| Vec::new()).collect(),
@@ -85,6 +97,7 @@ fn bind_once(chosen: &[HostAddress], plan: Plan) -> Result<Listeners, StartError
     bound.bind_port(chosen, port, plan)?;
     // The first port is taken by now, so that the free one is another.
     let tls_port = if plan.tls_port == 0 { free_port(first)? } else { plan.tls_port };
+    bound.ports.secure = tls_port;
     if tls_port != port {
         bound.bind_port(chosen, tls_port, plan)?;
     }

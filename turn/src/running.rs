@@ -14,6 +14,7 @@ use crate::certificates::Watcher;
 use crate::control::WorkerHandle;
 use crate::core_setup;
 use crate::files;
+use crate::listeners::Ports;
 use crate::settings::{SettingsProblem, TurnSettings};
 use crate::worker::Signals;
 
@@ -30,8 +31,8 @@ pub enum StopError {
 
 /// A relay at work. Dropping it asks the workers to end and does not wait for them.
 pub struct RunningRelay {
-    /// Those on the first port before those on the second.
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) ports: Ports,
     pub(crate) signals: Arc<Signals>,
     pub(crate) workers: Vec<RunningWorker>,
     /// Each worker's number, once, when it ends.
@@ -50,19 +51,18 @@ impl RunningRelay {
     /// The addresses that clients reach on the first port, in the order of the settings.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.on_port_of(self.addresses.first())
+        self.on_port(self.ports.plain)
     }
 
     /// The same on the second port, by convention for `turns:`. Both ports serve plain and secure clients, and may be
     /// one.
     #[must_use]
     pub fn tls_addresses(&self) -> Vec<SocketAddr> {
-        self.on_port_of(self.addresses.last())
+        self.on_port(self.ports.secure)
     }
 
-    fn on_port_of(&self, example: Option<&SocketAddr>) -> Vec<SocketAddr> {
-        let port = example.map(SocketAddr::port);
-        self.addresses.iter().filter(|address| Some(address.port()) == port).copied().collect()
+    fn on_port(&self, port: u16) -> Vec<SocketAddr> {
+        self.addresses.iter().filter(|address| address.port() == port).copied().collect()
     }
 
     /// Allocations alive, over all workers.

@@ -30,7 +30,7 @@ use crate::handover;
 use crate::io::sockets::{Sockets, WAKER};
 use crate::io::udp::CLIENT_BUFFER;
 use crate::ledger::Ledger;
-use crate::listeners::{self, Listeners, Listening};
+use crate::listeners::{self, Listeners, Listening, Ports};
 use crate::metrics::{self, Meter};
 use crate::proxied::{Proxied, Proxies};
 use crate::revocation_file::RevocationFile;
@@ -233,6 +233,7 @@ impl Revocations {
 struct Starting {
     revocations: Option<RevocationFile>,
     addresses: Vec<SocketAddr>,
+    ports: Ports,
     signals: Arc<Signals>,
     workers: Vec<(Worker, WorkerHandle)>,
     reports: mpsc::Receiver<Report>,
@@ -251,7 +252,7 @@ struct Announced {
 
 impl Announced {
     fn of(settings: &TurnSettings, listeners: &Listeners) -> Option<Self> {
-        let addresses = alternates::addresses(&listeners.addresses, settings);
+        let addresses = alternates::addresses(&listeners.addresses, listeners.ports, settings);
         settings.alternates.enabled.then(|| Self { addresses, domain: settings.alternates.domain() })
     }
 }
@@ -320,6 +321,7 @@ impl Starting {
         let watcher = secure.watcher;
         Ok(Self {
             addresses: listeners.addresses,
+            ports: listeners.ports,
             signals,
             workers,
             reports,
@@ -350,6 +352,7 @@ impl Starting {
         // Dropped on an early return, which stops the workers that already run.
         let mut running = RunningRelay {
             addresses: self.addresses,
+            ports: self.ports,
             signals: self.signals,
             workers: Vec::new(),
             ended,

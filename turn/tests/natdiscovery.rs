@@ -68,6 +68,16 @@ fn an_answer_reaches_the_port_that_asked_earlier() {
     assert!(text.contains("RFC 5780 response 2"), "{text}");
 }
 
+#[test]
+fn the_alternate_port_is_not_taken_for_that_of_turns() {
+    let alternate = free_port();
+    let relay = start(alternate);
+    let ports = |addresses: Vec<std::net::SocketAddr>| addresses.iter().map(|a| a.port()).collect::<Vec<_>>();
+    let (plain, secure) = (ports(relay.running().addresses()), ports(relay.running().tls_addresses()));
+    assert_eq!((plain.len(), secure.len()), (2, 2));
+    assert!(!plain.contains(&alternate) && !secure.contains(&alternate), "{plain:?} {secure:?}");
+}
+
 #[track_caller]
 fn check(flags: &[&str], expected: &str) {
     let alternate = free_port();
@@ -111,16 +121,15 @@ fn start(alternate_port: u16) -> TestRelay {
     TestRelay::start(&TurnSettings { listen, discovery, workers: 2, ..settings() })
 }
 
-/// A port that is free on both addresses.
+/// A port that is free on both addresses, below those that Linux gives to sockets that do not choose: nothing else
+/// takes it in between.
 fn free_port() -> u16 {
-    for _ in 0..100 {
-        let first = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if UdpSocket::bind(("127.0.0.2", port)).is_ok()
-            && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
-        {
-            return port;
-        }
-    }
-    panic!("no port is free on two addresses");
+    let start = std::process::id() % 10_000;
+    let mut candidates = (0..10_000_u32)
+        .map(|step| 20_000 + (start + step * 7) % 10_000)
+        .filter_map(|port| u16::try_from(port).ok());
+    let is_free = |ip: &str, port| {
+        UdpSocket::bind((ip, port)).is_ok() && std::net::TcpListener::bind((ip, port)).is_ok()
+    };
+    candidates.find(|port| is_free("127.0.0.1", *port) && is_free("127.0.0.2", *port)).expect("a free port")
 }
