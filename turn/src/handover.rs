@@ -1,26 +1,26 @@
-//! Hands a client to the worker that keeps a port, an allocation or a peer connection for it.
+//! Hands a client to the worker that keeps an allocation or a peer connection for it.
 //!
-//! The kernel's hash decides which worker a client reaches. The port behind a RESERVATION-TOKEN (RFC 8656 §7.2) belongs
-//! to the worker that gave the token, and whoever presents it usually comes from another port and so to another
-//! worker. That worker passes on the request, and from then on everything that comes from the same client:
+//! The kernel's hash decides which worker a client reaches. A mobility ticket (RFC 8016) names the worker of its
+//! allocation, and whoever presents it usually comes from another port and so to another worker. That worker passes on
+//! the request, and once the allocation has moved everything that comes from the same client:
 //!
 //! ```text
-//! client ──► worker it reaches ──(bounded queue)──► worker that owns the port ──► client
+//! client ──► worker it reaches ──(bounded queue)──► worker that has the allocation ──► client
 //! ```
-//! A mobility ticket (RFC 8016) leads to the worker of its allocation in the same way; the client is that worker's once
-//! the allocation has moved. These datagrams are copied. Only such clients are concerned: for everybody else this costs
-//! a look at two bytes.
+//! These datagrams are copied. Only such clients are concerned: for everybody else this costs a look at two bytes.
 //!
 //! A connection is handed over whole, before the request is looked at that names a peer connection (RFC 6062) or an
-//! allocation of another worker, or that brings a RESERVATION-TOKEN. Nothing is copied from then on.
+//! allocation of another worker. Nothing is copied from then on.
+//!
+//! Reserved ports (RFC 8656 §7.2) go to where their clients are: see [`crate::io::reserved`].
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_protocol::{Moment, Now, UnixSeconds};
 use causeway_stun::Message;
-use causeway_stun::attributes::{ConnectionId, MobilityTicket, ReservationToken};
+use causeway_stun::attributes::{ConnectionId, MobilityTicket};
 use causeway_turn_core::{ClientAddr, NonceKey, Tickets, WorkerNumber};
 use mio::Waker;
 use tokio::sync::mpsc;
@@ -29,22 +29,13 @@ use crate::stream::Connection;
 
 /// Datagrams that wait for one worker from all others together. Beyond it they are dropped and counted.
 const QUEUE: usize = 1024;
-/// How long a token is looked for. RFC 8656 §7.2 has it kept for 30 seconds; its owner decides to the second.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(40);
-/// Tokens of all workers at a time. A guess above what the cores keep.
-const MAX_TOKENS: usize = 4096;
-/// Clients that one worker passes on at a time. A guess; beyond it, the client's request is refused.
+/// Clients that one worker passes on at a time. A guess; beyond it, the client is not served.
 const MAX_CLIENTS: usize = 4096;
 
-/// Class success, method Allocate.
-const ALLOCATE_SUCCESS: [u8; 2] = [0x01, 0x03];
 /// Class request, method Refresh.
 const REFRESH_REQUEST: [u8; 2] = [0x00, 0x04];
 /// Class request, method ConnectionBind.
 const CONNECTION_BIND_REQUEST: [u8; 2] = [0x00, 0x0B];
-/// Class request, method Allocate.
-const ALLOCATE_REQUEST: [u8; 2] = [0x00, 0x03];
-
 /// What one worker gives another.
 pub(crate) enum Handed {
     /// A client's datagram, which worker `by` received.
@@ -76,17 +67,6 @@ pub(crate) struct HandoverCounts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Which worker gave a token, and who has presented it since.
-struct Token {
-    owner: usize,
-    until: Moment,
-    client: Option<ClientAddr>,
-}
-
-/// The tokens of all workers. The lock is taken for requests and answers that carry one, never for data.
-#[derive(Default)]
-struct Tokens(Mutex<HashMap<[u8; 8], Token>>);
-
 /// The way to another worker.
 #[derive(Clone)]
 struct Way {
@@ -97,7 +77,6 @@ struct Way {
 /// One worker's part in this.
 pub(crate) struct Handover {
     worker: usize,
-    tokens: Arc<Tokens>,
     ways: Arc<[Way]>,
     waiting: mpsc::Receiver<Passed>,
     /// What was taken from the queue on the way to what was behind it; at most as much as that holds.
@@ -119,7 +98,6 @@ struct PassedOn {
 
 /// One part for each worker, in the order of their wakers.
 pub(crate) fn among(wakers: &[Arc<Waker>], nonce_key: &NonceKey, max_lifetime: Duration) -> Vec<Handover> {
-    let tokens = Arc::new(Tokens::default());
     let (ways, queues): (Vec<_>, Vec<_>) = wakers
         .iter()
         .map(|waker| {
@@ -133,7 +111,6 @@ pub(crate) fn among(wakers: &[Arc<Waker>], nonce_key: &NonceKey, max_lifetime: D
         .enumerate()
         .map(|(worker, waiting)| Handover {
             worker,
-            tokens: Arc::clone(&tokens),
             ways: Arc::clone(&ways),
             waiting,
             set_aside: VecDeque::new(),
@@ -150,15 +127,6 @@ impl Handover {
     /// From here on allocations may live this long; those alive may still live longer.
     pub(crate) fn remember_for(&mut self, max_lifetime: Duration) {
         self.max_lifetime = self.max_lifetime.max(max_lifetime);
-    }
-
-    /// Remembers the token in an answer of this worker, if there is one. Call it before the answer is sent.
-    pub(crate) fn note_answer(&self, now: Moment, answer: &[u8]) {
-        if self.ways.len() > 1
-            && let Some(token) = token(answer, ALLOCATE_SUCCESS)
-        {
-            self.tokens.insert(token, self.worker, now);
-        }
     }
 
     /// The other worker that is to have a client's datagram; `None`: this one serves it.
@@ -178,16 +146,7 @@ impl Handover {
                 return Some(passed_on.owner);
             }
         }
-        if let Some(owner) = self.ticket_owner(unix, datagram) {
-            return Some(owner);
-        }
-        let token = token(datagram, ALLOCATE_REQUEST)?;
-        if self.passed_on.len() >= MAX_CLIENTS {
-            return None;
-        }
-        let owner = self.tokens.claim(token, from, now).filter(|owner| *owner != self.worker)?;
-        self.passed_on.insert(from, PassedOn { owner, last_heard: now });
-        Some(owner)
+        self.ticket_owner(unix, datagram)
     }
 
     /// Passes a datagram on.
@@ -198,18 +157,14 @@ impl Handover {
         Ok(())
     }
 
-    /// The other worker that has the peer connection, the port or the allocation that a frame on a connection asks for.
-    pub(crate) fn stream_owner(&self, now: Now, from: ClientAddr, frame: &[u8]) -> Option<usize> {
+    /// The other worker that has the peer connection or the allocation that a frame on a connection asks for.
+    pub(crate) fn stream_owner(&self, now: Now, frame: &[u8]) -> Option<usize> {
         if self.ways.len() == 1 {
             return None;
         }
         if frame.starts_with(&CONNECTION_BIND_REQUEST) {
             let id = Message::decode(frame).ok()?.get::<ConnectionId>().ok()??;
             return self.another(WorkerNumber::of_connection(id));
-        }
-        if let Some(token) = token(frame, ALLOCATE_REQUEST) {
-            let owner = self.tokens.claim(token, from, now.moment)?;
-            return (owner != self.worker).then_some(owner);
         }
         self.ticket_owner(now.unix, frame)
     }
@@ -304,33 +259,6 @@ impl Handover {
     }
 }
 
-impl Tokens {
-    fn insert(&self, token: [u8; 8], owner: usize, now: Moment) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|_, token| token.until > now);
-        if tokens.len() < MAX_TOKENS {
-            tokens.insert(token, Token { owner, until: now.plus(TOKEN_LIFETIME), client: None });
-        }
-    }
-
-    /// The owner of a token. It is the first client's that presents it, so that a token moves one client and no more.
-    fn claim(&self, token: [u8; 8], client: ClientAddr, now: Moment) -> Option<usize> {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = tokens.get_mut(&token).filter(|token| token.until > now)?;
-        (*token.client.get_or_insert(client) == client).then_some(token.owner)
-    }
-}
-
-/// The RESERVATION-TOKEN of a message that starts with `kind`.
-fn token(datagram: &[u8], kind: [u8; 2]) -> Option<[u8; 8]> {
-    if !datagram.starts_with(&kind) {
-        return None;
-    }
-    let message = Message::decode(datagram).ok()?;
-    let ReservationToken(token) = message.get().ok()??;
-    Some(token)
-}
-
 #[cfg(test)]
 mod tests {
     use causeway_stun::{Class, MessageWriter, Method, TransactionId};
@@ -340,51 +268,12 @@ mod tests {
 
     const START: Moment = Moment::from_origin(Duration::ZERO);
     const MAX_LIFETIME: Duration = Duration::from_secs(3600);
-    const TOKEN: [u8; 8] = [7; 8];
-
-    #[test]
-    fn a_client_with_a_token_goes_to_the_tokens_worker_and_stays_there() {
-        let (_poll, mut workers) = workers(3);
-        workers[2].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(at(START), client(1), &request(TOKEN)), Some(2));
-        assert_eq!(workers[0].owner(at(START), client(1), b"anything"), Some(2));
-        assert_eq!(workers[0].owner(at(START), client(2), b"anything"), None);
-    }
-
-    #[test]
-    fn a_client_that_reaches_the_right_worker_stays_there() {
-        let (_poll, mut workers) = workers(2);
-        workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[1].owner(at(START), client(1), &request(TOKEN)), None);
-    }
-
-    #[test]
-    fn an_unknown_token_moves_nobody() {
-        let (_poll, mut workers) = workers(2);
-        workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(at(START), client(1), &request([8; 8])), None);
-    }
-
-    #[test]
-    fn a_token_moves_one_client_only() {
-        let (_poll, mut workers) = workers(2);
-        workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(at(START), client(1), &request(TOKEN)), Some(1));
-        assert_eq!(workers[0].owner(at(START), client(2), &request(TOKEN)), None);
-    }
-
-    #[test]
-    fn an_old_token_moves_nobody() {
-        let (_poll, mut workers) = workers(2);
-        workers[1].note_answer(START, &answer(TOKEN));
-        assert_eq!(workers[0].owner(at(START.plus(TOKEN_LIFETIME)), client(1), &request(TOKEN)), None);
-    }
 
     #[test]
     fn a_client_is_forgotten_after_the_longest_lifetime_of_silence() {
         let (_poll, mut workers) = workers(2);
-        workers[1].note_answer(START, &answer(TOKEN));
-        workers[0].owner(at(START), client(1), &request(TOKEN));
+        move_through(&mut workers, client(1));
+        assert_eq!(workers[0].owner(at(START), client(1), b"data"), Some(1));
         workers[0].forget_silent(START.plus(MAX_LIFETIME));
         assert_eq!(workers[0].passed_on.len(), 1);
         workers[0].forget_silent(START.plus(MAX_LIFETIME + Duration::from_secs(1)));
@@ -427,12 +316,12 @@ mod tests {
                 MessageWriter::new(&mut buffer, Class::Request, Method::ConnectionBind, transaction).unwrap();
             writer.put(&ConnectionId(id)).unwrap();
             let length = writer.finish();
-            workers[0].stream_owner(at(START), client(1), &buffer[..length])
+            workers[0].stream_owner(at(START), &buffer[..length])
         };
         assert_eq!(bind(1 << 23), Some(1));
         assert_eq!(bind(0), None, "its own");
         assert_eq!(bind(2 << 23), None, "a worker that does not exist");
-        assert_eq!(workers[0].stream_owner(at(START), client(1), b"anything"), None);
+        assert_eq!(workers[0].stream_owner(at(START), b"anything"), None);
     }
 
     fn at(moment: Moment) -> Now {
@@ -449,21 +338,11 @@ mod tests {
         ClientAddr { source: ([192, 0, 2, 1], port).into(), listener: ListenerId(0), via: Via::Udp }
     }
 
-    fn answer(token: [u8; 8]) -> Vec<u8> {
-        message(Class::Success, token)
-    }
-
-    fn request(token: [u8; 8]) -> Vec<u8> {
-        message(Class::Request, token)
-    }
-
-    fn message(class: Class, token: [u8; 8]) -> Vec<u8> {
-        let mut buffer = vec![0; 64];
-        let mut writer =
-            MessageWriter::new(&mut buffer, class, Method::Allocate, TransactionId([1; 12])).unwrap();
-        writer.put(&ReservationToken(token)).unwrap();
-        let length = writer.finish();
-        buffer.truncate(length);
-        buffer
+    /// The first worker passes on a client, whose allocation the second moves.
+    fn move_through(workers: &mut [Handover], client: ClientAddr) {
+        workers[0].pass_on(1, client, b"refresh").unwrap();
+        assert!(workers[1].receive(START).is_some());
+        workers[1].on_moved(client);
+        workers[1].served();
     }
 }

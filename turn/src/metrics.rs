@@ -42,7 +42,7 @@ pub(crate) fn describe() {
     describe_gauge!(PEER_CONNECTIONS, "Connections between TCP allocations and peers");
     describe_counter!(
         HANDED_OVER,
-        "Connections and datagrams that a worker gave to another, whose client it is"
+        "Connections, datagrams and reserved ports that a worker gave to another, whose client it is"
     );
     describe_gauge!(DTLS_SESSIONS, "DTLS sessions, handshakes that go on included");
     describe_counter!(DTLS_ENDED, "DTLS sessions that are over, by reason");
@@ -55,6 +55,7 @@ pub(crate) fn describe() {
 pub(crate) struct Readings<'a> {
     pub(crate) core: &'a Counters,
     pub(crate) handovers: HandoverCounts,
+    pub(crate) reserved_ports: u64,
     pub(crate) dtls: &'a DtlsCounts,
     pub(crate) send_failures: &'a SendFailures,
     pub(crate) events_lost: u64,
@@ -68,6 +69,7 @@ pub(crate) struct Meter {
     peer_connections: Level,
     handed_connections: Total,
     handed_datagrams: Total,
+    handed_ports: Total,
     dtls_sessions: Level,
     dtls_ended: [Total; Ending::ALL.len()],
     dtls_refused: [Total; Refusal::ALL.len()],
@@ -142,6 +144,7 @@ impl Meter {
             peer_connections: Level::new(gauge!(PEER_CONNECTIONS)),
             handed_connections: Total::new(counter!(HANDED_OVER, "kind" => "connection")),
             handed_datagrams: Total::new(counter!(HANDED_OVER, "kind" => "datagram")),
+            handed_ports: Total::new(counter!(HANDED_OVER, "kind" => "reserved_port")),
             dtls_sessions: Level::new(gauge!(DTLS_SESSIONS)),
             dtls_ended: Ending::ALL
                 .map(|reason| Total::new(counter!(DTLS_ENDED, "reason" => reason.as_str()))),
@@ -172,6 +175,7 @@ impl Meter {
         self.peer_connections.read(core.connections);
         self.handed_connections.read(readings.handovers.connections);
         self.handed_datagrams.read(readings.handovers.datagrams);
+        self.handed_ports.read(readings.reserved_ports);
         self.dtls_sessions.read(readings.dtls.sessions);
         for (total, reason) in self.dtls_ended.iter_mut().zip(Ending::ALL) {
             total.read(readings.dtls.ended(reason));

@@ -27,6 +27,7 @@ use crate::dtls::{self, DtlsSessions, NoDtls};
 use crate::external::ExternalWatch;
 use crate::files;
 use crate::handover;
+use crate::io::reserved::ReservedSockets;
 use crate::io::sockets::{Sockets, WAKER};
 use crate::io::udp::CLIENT_BUFFER;
 use crate::ledger::Ledger;
@@ -279,9 +280,11 @@ impl Starting {
         let polls = listeners
             .sockets
             .into_iter()
-            .map(|listening| {
+            .zip(ReservedSockets::among(count))
+            .map(|(listening, reserved)| {
                 let proxied = Proxied::new(Proxies::new(&settings.proxy_sources));
-                poll(listening, streams(settings, count, &sources, secure.config.as_ref()), proxied)
+                let streams = streams(settings, count, &sources, secure.config.as_ref());
+                poll(listening, streams, proxied, reserved)
             })
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Worker)?;
@@ -404,10 +407,11 @@ fn poll(
     listening: Vec<Listening>,
     streams: Streams,
     proxied: Proxied,
+    reserved: ReservedSockets,
 ) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    let sockets = Sockets::new(poll.registry().try_clone()?, listening, streams, proxied)?;
+    let sockets = Sockets::new(poll.registry().try_clone()?, listening, streams, proxied, reserved)?;
     Ok((poll, sockets, waker))
 }
 

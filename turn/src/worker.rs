@@ -390,6 +390,11 @@ impl Running {
                     let result = self.worker.sockets.bind(port, next);
                     self.worker.relay.on_bound(now, ticket, result);
                 }
+                Action::BindReserved { ticket, port } => {
+                    let result = self.worker.sockets.bind_reserved(port);
+                    self.worker.relay.on_bound(now, ticket, result);
+                }
+                Action::UnbindReserved(address) => self.worker.sockets.reserved.close(address),
                 Action::Listen { ticket, port } => {
                     let result = self.worker.tcp_relay.listen(port);
                     self.worker.relay.on_bound(now, ticket, result);
@@ -404,7 +409,6 @@ impl Running {
                     self.worker.tcp_relay.unlisten(port);
                 }
                 Action::Reply { to, bytes } => {
-                    self.worker.handover.note_answer(now.moment, bytes.as_bytes());
                     let Worker { sockets, dtls, .. } = &mut self.worker;
                     self.outbox.reply(sockets, dtls, to, bytes.as_bytes());
                 }
@@ -445,6 +449,7 @@ impl Running {
         self.worker.meter.read(&Readings {
             core: self.worker.relay.counters(),
             handovers: self.worker.handover.counts(),
+            reserved_ports: self.worker.sockets.reserved.taken_over(),
             dtls: self.worker.dtls.counts(),
             send_failures: self.outbox.failures(),
             streams: self.worker.sockets.streams.counters(),

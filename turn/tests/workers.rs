@@ -3,11 +3,16 @@
 
 mod common;
 
-use causeway_stun::Method;
+use std::net::SocketAddr;
+
 use causeway_stun::attributes::{EvenPort, RequestedTransport, ReservationToken};
+use causeway_stun::{MessageWriter, Method};
 use causeway_turn::{LimitSettings, TurnSettings};
 use common::client::{Client, Incoming};
-use common::relay::{TestRelay, settings};
+#[cfg(feature = "dtls")]
+use common::dtls::{Tunnel, Version};
+use common::metrics::{measured, value};
+use common::relay::{PASSWORD, TestRelay, USER, settings};
 use common::{peer, receive};
 
 const CHANNEL: u16 = 0x4000;
@@ -62,33 +67,47 @@ fn clients_of_different_workers_reach_each_other_without_loopback_peers() {
 
 #[test]
 fn a_reserved_port_is_found_from_whichever_worker_its_client_reaches() {
-    let relay = TestRelay::start(&TurnSettings { workers: 4, ..settings() });
-    let peer = peer("127.0.0.1");
+    let (mut relay, metrics) = measured(&TurnSettings { workers: 4, ..settings() });
     // In 16 rounds some second client reaches another worker than the first, but for one chance in a billion.
     for _ in 0..16 {
-        let (mut first, mut second) = (relay.client(), relay.client());
-        let answer = first
-            .request(Method::Allocate, &|w| {
-                w.put(&RequestedTransport::UDP)?;
-                w.put(&EvenPort { reserve_next: true })
-            })
-            .expect_success();
-        let token = answer.message().get::<ReservationToken>().unwrap().expect("RESERVATION-TOKEN");
-        let relayed = second
-            .request(Method::Allocate, &|w| {
-                w.put(&RequestedTransport::UDP)?;
-                w.put(&token)
-            })
-            .expect_success()
-            .relayed();
-        assert_eq!(relayed.port(), answer.relayed().port() + 1);
-        second.bind_channel(CHANNEL, peer.local_addr().unwrap());
-        second.send_channel(CHANNEL, b"ping");
-        assert_eq!(receive(&peer), (b"ping".to_vec(), relayed));
-        peer.send_to(b"pong", relayed).unwrap();
-        assert_eq!(second.receive(), Incoming::Channel(CHANNEL, b"pong".to_vec()));
-        second.refresh(0).expect_success();
+        use_reserved_port(&mut relay.client(), &mut relay.client());
+        use_reserved_port(&mut tcp_client(&relay), &mut relay.client());
+        use_reserved_port(&mut relay.client(), &mut tcp_client(&relay));
     }
+    relay.stop();
+    assert!(value(&metrics, r#"causeway_turn_handed_over_total{kind="reserved_port"}"#) > 0);
+    assert_eq!(value(&metrics, r#"causeway_turn_handed_over_total{kind="datagram"}"#), 0);
+    assert_eq!(value(&metrics, r#"causeway_turn_handed_over_total{kind="connection"}"#), 0);
+}
+
+#[cfg(feature = "dtls")]
+#[test]
+fn a_reserved_port_is_found_over_dtls_from_whichever_worker_its_session_is_on() {
+    let (mut relay, metrics) = measured(&TurnSettings { workers: 4, ..settings() });
+    for round in 0..16 {
+        let version = if round % 2 == 0 { Version::Dtls12 } else { Version::Dtls13 };
+        let (one, other) = (Tunnel::to(relay.v4(), version), Tunnel::to(relay.v4(), version));
+        let [mut first, mut second] = [&one, &other].map(|tunnel| Client::new(tunnel.plain, USER, PASSWORD));
+        use_reserved_port(&mut first, &mut second);
+        use_reserved_port(&mut first, &mut relay.client());
+    }
+    relay.stop();
+    assert!(value(&metrics, r#"causeway_turn_handed_over_total{kind="reserved_port"}"#) > 0);
+}
+
+#[test]
+fn nothing_that_came_to_a_reserved_port_reaches_its_client() {
+    let relay = TestRelay::start(&TurnSettings { workers: 4, ..settings() });
+    let peer = peer("127.0.0.1");
+    let (mut first, mut second) = (relay.client(), relay.client());
+    let (relayed, token) = reserve(&mut first);
+    let reserved = SocketAddr::new(relayed.ip(), relayed.port() + 1);
+    peer.send_to(b"too early", reserved).unwrap();
+    assert_eq!(take(&mut second, token), reserved);
+    second.bind_channel(CHANNEL, peer.local_addr().unwrap());
+    // The first call may bring the kernel's word that nobody was there.
+    let _ = peer.send_to(b"in time", reserved).or_else(|_| peer.send_to(b"in time", reserved)).unwrap();
+    assert_eq!(second.receive(), Incoming::Channel(CHANNEL, b"in time".to_vec()));
 }
 
 #[test]
@@ -105,4 +124,44 @@ fn without_loopback_peers_this_hosts_services_are_out_of_reach() {
     service.set_nonblocking(true).unwrap();
     // The answer above came after the relay had dealt with the indication.
     assert!(service.recv_from(&mut [0; 64]).is_err());
+}
+
+/// The first client reserves a port, the second gets it, exchanges data with a peer and gives it back, as does the first.
+fn use_reserved_port(first: &mut Client, second: &mut Client) {
+    let peer = peer("127.0.0.1");
+    let (even, token) = reserve(first);
+    let relayed = take(second, token);
+    assert_eq!(relayed.port(), even.port() + 1);
+    second.bind_channel(CHANNEL, peer.local_addr().unwrap());
+    second.send_channel(CHANNEL, b"ping");
+    assert_eq!(receive(&peer), (b"ping".to_vec(), relayed));
+    peer.send_to(b"pong", relayed).unwrap();
+    assert_eq!(second.receive(), Incoming::Channel(CHANNEL, b"pong".to_vec()));
+    second.refresh(0).expect_success();
+    first.refresh(0).expect_success();
+}
+
+/// A client that reaches the relay over TCP.
+fn tcp_client(relay: &TestRelay) -> Client {
+    Client::tcp(relay.v4(), USER, PASSWORD)
+}
+
+/// Allocates an even port and reserves the next.
+fn reserve(client: &mut Client) -> (SocketAddr, ReservationToken) {
+    let put = |w: &mut MessageWriter<'_>| {
+        w.put(&RequestedTransport::UDP)?;
+        w.put(&EvenPort { reserve_next: true })
+    };
+    let answer = client.request(Method::Allocate, &put).expect_success();
+    let token = answer.message().get::<ReservationToken>().unwrap().expect("RESERVATION-TOKEN");
+    (answer.relayed(), token)
+}
+
+/// Allocates the port that was reserved.
+fn take(client: &mut Client, token: ReservationToken) -> SocketAddr {
+    let put = |w: &mut MessageWriter<'_>| {
+        w.put(&RequestedTransport::UDP)?;
+        w.put(&token)
+    };
+    client.request(Method::Allocate, &put).expect_success().relayed()
 }

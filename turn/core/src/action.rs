@@ -1,6 +1,7 @@
 //! What a relay asks of its shell, and what a shell tells its relay: the rare things, which queue.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use causeway_protocol::bus::RelayOrder;
@@ -24,9 +25,20 @@ pub enum Action {
         ticket: BindTicket,
         /// The port to bind.
         port: RelayPort,
-        /// The next higher port, to be bound too (RFC 8656 §18.7, EVEN-PORT with R): both or neither.
-        next: Option<RelayPort>,
+        /// The next higher port, to be bound too (RFC 8656 §18.7, EVEN-PORT with R): both or neither. Its socket is
+        /// set aside for any relay of the process to ask for with [`Action::BindReserved`], and keeps nothing before.
+        next: Option<SocketAddr>,
     },
+    /// Make the socket that was set aside for a reserved address a relay socket, and say so with
+    /// [`Relay::on_bound`](crate::Relay::on_bound). If that fails, close it.
+    BindReserved {
+        /// What to name in the answer.
+        ticket: BindTicket,
+        /// The port, in a slot of this relay.
+        port: RelayPort,
+    },
+    /// Close the socket that was set aside for a reserved address: nobody asked for it in time.
+    UnbindReserved(SocketAddr),
     /// Listen for TCP connections on a port, and say so with [`Relay::on_bound`](crate::Relay::on_bound). Connections
     /// that come are told with [`Relay::on_peer_accepted`](crate::Relay::on_peer_accepted).
     Listen {
@@ -78,7 +90,7 @@ pub enum Action {
     Report(Event),
 }
 
-/// One outstanding [`Action::Bind`].
+/// One outstanding [`Action::Bind`], [`Action::BindReserved`] or [`Action::Listen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BindTicket(pub(crate) u64);
 

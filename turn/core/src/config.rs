@@ -189,7 +189,7 @@ pub struct Limits {
     pub channels: usize,
     /// Allocate requests of one relay that wait for the shell to bind a port, then 508. Default: 1024, a guess.
     pub pending_binds: usize,
-    /// Ports of one relay reserved with EVEN-PORT and not used yet, then 508. Default: 256, a guess.
+    /// Ports of the process reserved with EVEN-PORT and not used yet, then 508. Default: 1024, a guess.
     pub reservations: usize,
     /// Connections between one TCP allocation and its peers, of whatever state; then 508, and peers that connect are
     /// refused. Default: 64, a guess.
@@ -216,7 +216,7 @@ impl Default for Limits {
             permissions: 128,
             channels: 128,
             pending_binds: 1024,
-            reservations: 256,
+            reservations: 1024,
             connections: 64,
         }
     }

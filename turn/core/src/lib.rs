@@ -46,10 +46,12 @@
 //! // After a batch, and after every timer and control.
 //! while let Some(action) = relay.poll_action() {
 //!     match action {
-//!         Action::Bind { ticket, .. } | Action::Listen { ticket, .. } => {
+//!         Action::Bind { ticket, .. }
+//!         | Action::BindReserved { ticket, .. }
+//!         | Action::Listen { ticket, .. } => {
 //!             relay.on_bound(now, ticket, Err(BindError::Refused));
 //!         }
-//!         Action::Unbind(_port) => {}
+//!         Action::Unbind(_) | Action::UnbindReserved(_) => {}
 //!         Action::Reply { to, bytes } => assert_eq!((to, bytes.as_bytes().len()), (from, 32)),
 //!         Action::PaddedReply { to: _, bytes: _ } => {}
 //!         Action::Report(_event) => {}

@@ -1,4 +1,4 @@
-//! Which relayed addresses of this process are alive: the one thing that its workers share.
+//! Which relayed addresses of this process are alive, and which are reserved: what its workers share of them.
 //!
 //! A client may send to the relayed address of another client of ours, port and all, and to nothing else on our hosts.
 //! The other allocation may live on another worker, so the set of live ports is shared: per address three bit sets of
@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::reservation::Reservations;
 use crate::tcp::RelayProtocol;
 
 /// 65,536 ports in words of 64 bits.
@@ -19,6 +20,8 @@ pub struct OwnRelays {
     /// For each group of addresses: the ports drawn by a relay of ours, from before they are bound until after they
     /// are closed.
     claimed: Box<[Bits]>,
+    /// Claimed, and no relay's before somebody presents the token.
+    pub(crate) reservations: Reservations,
 }
 
 /// One bit set says who may draw a port, the others where data may go: a port that is only about to be bound may still
@@ -60,7 +63,7 @@ impl OwnRelays {
                 }
             }
         }
-        Self { addresses: addresses.into(), claimed: claimed.into() }
+        Self { addresses: addresses.into(), claimed: claimed.into(), reservations: Reservations::default() }
     }
 
     /// Whether an allocation of this process has this relayed address for UDP.

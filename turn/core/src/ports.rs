@@ -19,8 +19,6 @@ const DRAWS: u32 = 16;
 pub(crate) enum PortUse {
     /// The shell was asked to bind it.
     Pending,
-    /// Kept for whoever presents the token (RFC 8656 §7.2).
-    Reserved,
     /// The relayed address of the allocation under this number.
     Allocated(u32),
 }
@@ -33,17 +31,11 @@ pub(crate) enum PortWish {
     EvenAndNext,
 }
 
-/// A port, and the next one if it was wished for.
+/// A port, and the next one if it was wished for. That has no slot: which relay will use it is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PortPair {
     pub(crate) first: RelayPort,
-    pub(crate) next: Option<RelayPort>,
-}
-
-impl PortPair {
-    pub(crate) fn iter(self) -> impl Iterator<Item = RelayPort> {
-        std::iter::once(self.first).chain(self.next)
-    }
+    pub(crate) next: Option<SocketAddr>,
 }
 
 /// The ports of one relay, numbered by slot.
@@ -95,7 +87,12 @@ impl Ports {
             self.own.release(first);
             return None;
         }
-        Some(PortPair { first: self.occupy(first), next: next.map(|next| self.occupy(next)) })
+        Some(PortPair { first: self.occupy(first), next })
+    }
+
+    /// Makes this relay the owner of a port that was reserved.
+    pub(crate) fn take_up(&mut self, reserved: SocketAddr) -> RelayPort {
+        self.occupy(reserved)
     }
 
     fn occupy(&mut self, address: SocketAddr) -> RelayPort {
@@ -118,6 +115,19 @@ impl Ports {
     pub(crate) fn release(&mut self, port: RelayPort) {
         self.slots.remove(port.slot);
         self.own.release(port.address);
+    }
+
+    /// Gives back a port that is no relay's yet.
+    pub(crate) fn release_reserved(&self, address: SocketAddr) {
+        self.own.release(address);
+    }
+
+    /// Gives back what was drawn together.
+    pub(crate) fn release_pair(&mut self, PortPair { first, next }: PortPair) {
+        self.release(first);
+        if let Some(next) = next {
+            self.release_reserved(next);
+        }
     }
 
     /// What a port is for; `None` if the slot has another port by now.
@@ -164,7 +174,7 @@ mod tests {
         let (mut ports, mut random) = ports(50_001..=50_008);
         let mut pairs: Vec<(u16, u16)> =
             std::iter::from_fn(|| ports.draw(ip(), PortWish::EvenAndNext, &mut random))
-                .map(|pair| (pair.first.address.port(), pair.next.unwrap().address.port()))
+                .map(|pair| (pair.first.address.port(), pair.next.unwrap().port()))
                 .collect();
         pairs.sort_unstable();
         assert_eq!(pairs, [(50_002, 50_003), (50_004, 50_005), (50_006, 50_007)]);

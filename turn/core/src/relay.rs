@@ -1,6 +1,7 @@
 //! The relay: what it holds, and where each input goes.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use causeway_protocol::bus::RelayOrder;
@@ -33,7 +34,6 @@ use crate::ports::Ports;
 use crate::queue::Queue;
 use crate::reports::Reports;
 use crate::request::Pending;
-use crate::reservation::Reservations;
 use crate::revocation::{self, Revocations};
 use crate::rooms::Rooms;
 use crate::slab::Slab;
@@ -68,7 +68,9 @@ pub struct Relay {
     pub(crate) next_pending: u64,
     pub(crate) next_allocation: u64,
     pub(crate) ports: Ports,
-    pub(crate) reservations: Reservations,
+    pub(crate) own: Arc<OwnRelays>,
+    /// When to look for reservations that have expired, if this relay made one.
+    pub(crate) reservation_due: Option<Moment>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) connections: Connections,
     pub(crate) expiry: Wheel,
@@ -135,8 +137,9 @@ impl Relay {
             pending: HashMap::with_hasher(hasher.clone()),
             next_pending: 0,
             next_allocation: 0,
-            ports: Ports::new(config.relay_ports.clone(), own),
-            reservations: Reservations::new(),
+            ports: Ports::new(config.relay_ports.clone(), Arc::clone(&own)),
+            own,
+            reservation_due: None,
             meters,
             connections: Connections::new(config.worker, hasher.clone()),
             rooms: Rooms::new(hasher.clone()),
@@ -174,7 +177,7 @@ impl Relay {
         self.conclude(outcome)
     }
 
-    /// What became of an [`Action::Bind`]. A ticket that is not outstanding is ignored.
+    /// What became of an [`Action::Bind`], [`Action::BindReserved`] or [`Action::Listen`]. A ticket that is not outstanding is ignored.
     pub fn on_bound(&mut self, now: Now, ticket: BindTicket, result: Result<(), BindError>) {
         self.on_ticket(now, ticket, result);
     }
@@ -215,9 +218,7 @@ impl Relay {
         while let Some(number) = self.expiry.pop_due(now.moment) {
             self.reap(number, now.moment, EndReason::Expired);
         }
-        while let Some(port) = self.reservations.pop_expired(now.moment) {
-            self.unbind(port);
-        }
+        self.expire_reservations(now.moment);
         self.reap_connections(now);
         self.refuse_overdue(now);
         for _ in 0..REPORTS_AT_ONCE {
@@ -236,7 +237,7 @@ impl Relay {
     pub fn poll_timeout(&self) -> Option<Moment> {
         let due = [
             self.expiry.next(),
-            self.reservations.next_expiry(),
+            self.reservation_due,
             self.connections.next_timeout(),
             self.reports.due(),
             self.asks.next_deadline(),
@@ -382,6 +383,23 @@ impl Relay {
     pub(crate) fn unbind(&mut self, port: RelayPort) {
         self.ports.release(port);
         self.queue.push(Action::Unbind(port));
+    }
+
+    /// Closes reserved ports that nobody asked for, whichever relay of the process made them.
+    fn expire_reservations(&mut self, now: Moment) {
+        if self.reservation_due.is_none_or(|due| now < due) {
+            return;
+        }
+        while let Some(address) = self.own.reservations.pop_expired(now) {
+            self.unbind_reserved(address);
+        }
+        self.reservation_due = self.own.reservations.next_expiry();
+    }
+
+    /// Gives back a port that no relay has taken up.
+    pub(crate) fn unbind_reserved(&mut self, address: SocketAddr) {
+        self.ports.release_reserved(address);
+        self.queue.push(Action::UnbindReserved(address));
     }
 
     /// New allocations are held to these, and those alive relay at the new rates.

@@ -184,7 +184,7 @@ fn a_reserved_port_goes_to_who_presents_the_token() {
     let relayed = answer.relayed()[0];
     let token = answer.message().get::<ReservationToken>().unwrap().unwrap();
     assert_eq!(relayed.port() % 2, 0);
-    assert_eq!(world.bound.len(), 2);
+    assert_eq!((world.bound.len(), world.aside.len()), (1, 1));
     let mut next = relayed;
     next.set_port(relayed.port() + 1);
     assert!(!world.own.is_live(next), "a reserved port is nobody's relayed address yet");
@@ -200,15 +200,49 @@ fn a_reserved_port_goes_to_who_presents_the_token() {
 }
 
 #[test]
+fn a_reserved_port_goes_to_whichever_worker_is_asked_for_it() {
+    let mut world = World::new();
+    let mut sibling = world.sibling(config(), 2);
+    let mut first = Client::new("1.1.1.1:1000");
+    let answer = first.ask(&mut world, Method::Allocate, &[UDP, &PAIR]);
+    let token = answer.message().get::<ReservationToken>().unwrap().unwrap();
+    // The shells of a process set sockets aside in one place.
+    sibling.aside.extend(world.aside.drain());
+
+    let mut thief = Client::of("bob", "hush", "1.1.1.1:1001");
+    assert_eq!(thief.ask(&mut sibling, Method::Allocate, &[UDP, &token]).code(), 508);
+    let mut second = Client::new("1.1.1.1:1001");
+    let reserved = second.ask(&mut sibling, Method::Allocate, &[UDP, &token]).relayed()[0];
+    assert_eq!(reserved.port(), answer.relayed()[0].port() + 1);
+    assert!(sibling.bound.values().any(|bound| *bound == reserved));
+
+    world.pass(31);
+    assert!(world.own.is_live(reserved), "it is not the first worker's to close any more");
+    second.refresh(&mut sibling, 0);
+    assert_eq!(sibling.unbound, [reserved]);
+}
+
+#[test]
+fn a_reserved_port_that_cannot_be_had_is_no_other_port() {
+    let mut world = World::new();
+    let mut first = Client::new("1.1.1.1:1000");
+    let answer = first.ask(&mut world, Method::Allocate, &[UDP, &PAIR]);
+    let token = answer.message().get::<ReservationToken>().unwrap().unwrap();
+    world.taken = vec![answer.relayed()[0].port() + 1];
+    let mut second = Client::new("1.1.1.1:1001");
+    assert_eq!(second.ask(&mut world, Method::Allocate, &[UDP, &token]).code(), 508);
+}
+
+#[test]
 fn a_reserved_port_is_freed_after_thirty_seconds() {
     let mut world = World::new();
     let mut first = Client::new("1.1.1.1:1000");
     let answer = first.ask(&mut world, Method::Allocate, &[UDP, &PAIR]);
     let token = answer.message().get::<ReservationToken>().unwrap().unwrap();
     world.pass(29);
-    assert_eq!(world.bound.len(), 2);
+    assert_eq!((world.bound.len(), world.aside.len()), (1, 1));
     world.pass(2);
-    assert_eq!(world.bound.len(), 1);
+    assert_eq!((world.bound.len(), world.aside.len()), (1, 0));
     let mut second = Client::new("1.1.1.1:1001");
     assert_eq!(second.ask(&mut world, Method::Allocate, &[UDP, &token]).code(), 508);
 }

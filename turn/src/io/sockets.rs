@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
 use crate::io::linux::PathError;
+use crate::io::reserved::ReservedSockets;
 use crate::io::udp::{self, Fragmentation};
 use crate::listeners::Listening;
 use crate::proxied::Proxied;
@@ -110,6 +111,8 @@ pub(crate) struct Sockets {
     pub(crate) proxied: Proxied,
     /// By the slot that the core gave.
     relays: Vec<Option<RelaySocket>>,
+    /// Those of reserved ports, for all workers.
+    pub(crate) reserved: ReservedSockets,
 }
 
 impl Sockets {
@@ -119,6 +122,7 @@ impl Sockets {
         mut listeners: Vec<Listening>,
         streams: Streams,
         proxied: Proxied,
+        reserved: ReservedSockets,
     ) -> io::Result<Self> {
         for (id, listener) in (0..=u16::MAX).map(ListenerId).zip(&mut listeners) {
             registry.register(&mut listener.udp, SocketKey::Client(id).token(), Interest::READABLE)?;
@@ -126,7 +130,7 @@ impl Sockets {
                 registry.register(tcp, SocketKey::Acceptor(id).token(), Interest::READABLE)?;
             }
         }
-        Ok(Self { registry, listeners, streams, proxied, relays: Vec::new() })
+        Ok(Self { registry, listeners, streams, proxied, relays: Vec::new(), reserved })
     }
 
     pub(crate) fn listener(&self, ListenerId(id): ListenerId) -> Option<&UdpSocket> {
@@ -169,20 +173,22 @@ impl Sockets {
         self.relays.get_mut(slot as usize)?.as_mut()
     }
 
-    /// Binds a relayed address, and the next one with it if there is one: both or neither.
-    pub(crate) fn bind(&mut self, port: RelayPort, next: Option<RelayPort>) -> Result<(), BindError> {
-        let first = self.open(port)?;
-        let second = next.map(|next| self.open(next)).transpose()?;
-        for relay in std::iter::once(first).chain(second) {
-            let slot = relay.port.slot as usize;
-            if self.relays.len() <= slot {
-                self.relays.resize_with(slot + 1, || None);
-            }
-            if let Some(place) = self.relays.get_mut(slot) {
-                *place = Some(relay);
-            }
+    /// Binds a relayed address, and reserves the next one if it is named: both or neither.
+    pub(crate) fn bind(&mut self, port: RelayPort, next: Option<SocketAddr>) -> Result<(), BindError> {
+        let socket = udp::relay(port.address).map_err(|error| bind_error(&error))?;
+        let aside = next.map(reserve).transpose().map_err(|error| bind_error(&error))?;
+        self.keep(port, socket)?;
+        if let (Some(next), Some(aside)) = (next, aside) {
+            self.reserved.set_aside(next, aside);
         }
         Ok(())
+    }
+
+    /// Makes the socket of a reserved port a relay socket of this worker.
+    pub(crate) fn bind_reserved(&mut self, port: RelayPort) -> Result<(), BindError> {
+        let socket = self.reserved.take(port.address).ok_or(BindError::AddressNotAvailable)?;
+        udp::hear_everybody(&socket).map_err(|error| bind_error(&error))?;
+        self.keep(port, socket)
     }
 
     /// Closes a relay socket. What waits in its buffer is lost, as it would be a moment later.
@@ -193,13 +199,28 @@ impl Sockets {
         }
     }
 
-    fn open(&self, port: RelayPort) -> Result<RelaySocket, BindError> {
-        let mut socket = udp::relay(port.address).map_err(|error| bind_error(&error))?;
+    /// Keeps a bound socket in the slot of its port.
+    fn keep(&mut self, port: RelayPort, mut socket: UdpSocket) -> Result<(), BindError> {
         self.registry
             .register(&mut socket, SocketKey::Relay(port.slot).token(), Interest::READABLE)
             .map_err(|error| bind_error(&error))?;
-        Ok(RelaySocket { socket, port, fragmentation: Fragmentation::Allowed, oversized: None })
+        let slot = port.slot as usize;
+        if self.relays.len() <= slot {
+            self.relays.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = self.relays.get_mut(slot) {
+            let fragmentation = Fragmentation::Allowed;
+            *place = Some(RelaySocket { socket, port, fragmentation, oversized: None });
+        }
+        Ok(())
     }
+}
+
+/// A socket that keeps a port and nothing that comes to it.
+fn reserve(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = udp::relay(address)?;
+    udp::hear_nobody(&socket, address)?;
+    Ok(socket)
 }
 
 pub(crate) fn bind_error(error: &io::Error) -> BindError {
@@ -295,9 +316,37 @@ mod tests {
         let (_poll, mut sockets) = sockets();
         sockets.bind(port(0, "127.0.0.1:0"), None).unwrap();
         let taken = sockets.relay(0).unwrap().socket.local_addr().unwrap();
-        let second = RelayPort { slot: 2, address: taken };
-        assert_eq!(sockets.bind(port(1, "127.0.0.1:0"), Some(second)), Err(BindError::AddressInUse));
+        assert_eq!(sockets.bind(port(1, "127.0.0.1:0"), Some(taken)), Err(BindError::AddressInUse));
         assert!(sockets.relay(1).is_none());
+    }
+
+    #[test]
+    fn a_reserved_port_hears_nobody_until_a_worker_takes_it() {
+        for ip in ["127.0.0.1", "::1"] {
+            let (_poll, mut one) = sockets();
+            let (mut poll, mut other) = sockets();
+            let mut reserved = ReservedSockets::among(2);
+            (other.reserved, one.reserved) = (reserved.remove(1), reserved.remove(0));
+            let any = SocketAddr::new(ip.parse().unwrap(), 0);
+            let address = std::net::UdpSocket::bind(any).unwrap().local_addr().unwrap();
+            let peer = std::net::UdpSocket::bind(any).unwrap();
+            one.bind(RelayPort { slot: 0, address: any }, Some(address)).unwrap();
+            peer.send_to(b"too early", address).unwrap();
+
+            assert_eq!(other.bind_reserved(RelayPort { slot: 4, address }), Ok(()));
+            let again = one.bind_reserved(RelayPort { slot: 5, address });
+            assert_eq!(again, Err(BindError::AddressNotAvailable));
+            // The kernel tells the peer once that nobody was there.
+            let _ = peer.send_to(b"", address);
+            peer.send_to(b"in time", address).unwrap();
+            let mut events = mio::Events::with_capacity(1);
+            poll.poll(&mut events, None).unwrap();
+            let ready = events.iter().next().map(mio::event::Event::token);
+            assert_eq!(ready, Some(SocketKey::Relay(4).token()));
+            let socket = &other.relay(4).unwrap().socket;
+            let mut lengths = std::iter::from_fn(|| receive(socket, &mut [0; 64])).map(|(length, _)| length);
+            assert!(lengths.all(|length| length == 0 || length == b"in time".len()));
+        }
     }
 
     #[test]
@@ -316,7 +365,8 @@ mod tests {
         let sources = Arc::new(Sources::new(1));
         let accepted = Accepted { tcp: true, tls: None, proxies: Proxies::default(), sources };
         let streams = Streams::new(limits, accepted);
-        (poll, Sockets::new(registry, Vec::new(), streams, Proxied::default()).unwrap())
+        let reserved = ReservedSockets::among(1).remove(0);
+        (poll, Sockets::new(registry, Vec::new(), streams, Proxied::default(), reserved).unwrap())
     }
 
     fn port(slot: u32, address: &str) -> RelayPort {

@@ -70,6 +70,16 @@ pub(crate) fn relay(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// From here on the kernel keeps nothing for the socket, which is bound to `address`: it is connected to itself.
+pub(crate) fn hear_nobody(socket: &UdpSocket, address: SocketAddr) -> io::Result<()> {
+    socket.connect(address)
+}
+
+/// The end of [`hear_nobody`]. The socket stays bound (connect(2), `AF_UNSPEC`).
+pub(crate) fn hear_everybody(socket: &UdpSocket) -> io::Result<()> {
+    Ok(rustix::net::connect_unspec(socket)?)
+}
+
 /// Sets DF for everything that `socket`, which is bound to `address`, sends from now on.
 pub(crate) fn set_fragmentation(
     socket: &UdpSocket,

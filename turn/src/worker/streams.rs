@@ -138,7 +138,7 @@ impl Running {
     /// The worker that has what this frame asks for, if it is another one and may have the connection: a connection
     /// moves once, and not while an allocation here lives on it.
     fn stream_owner(&self, now: Now, slot: u32, from: ClientAddr, frame: &[u8]) -> Option<usize> {
-        let owner = self.worker.handover.stream_owner(now, from, frame)?;
+        let owner = self.worker.handover.stream_owner(now, frame)?;
         let stays = self.worker.sockets.streams.is_handed_over(slot) || self.worker.relay.serves(from);
         (!stays).then_some(owner)
     }

@@ -115,16 +115,19 @@ impl Relay {
         match wish {
             Wish::Reserved(token) => {
                 let subject = &sender.grant.subject;
-                let first = self
+                let reserved = self
+                    .own
                     .reservations
                     .take(token, subject, request.now.moment)
                     .ok_or(Refusal::InsufficientCapacity)?;
-                let family = AddressFamily::of(first.address.ip());
-                let state = LegState::Bound(PortPair { first, next: None });
-                Ok([Some(Leg { family, wish: PortWish::Any, tries: 1, state }), None])
+                let family = AddressFamily::of(reserved.ip());
+                let first = self.ports.take_up(reserved);
+                let state = LegState::Waiting(PortPair { first, next: None });
+                Ok([Some(Leg { family, wish: None, tries: 1, state }), None])
             }
             Wish::One { family, ip, port } => {
-                if port == PortWish::EvenAndNext && self.reservations.len() >= self.config.limits.reservations
+                if port == PortWish::EvenAndNext
+                    && self.own.reservations.len() >= self.config.limits.reservations
                 {
                     return Err(Refusal::InsufficientCapacity);
                 }
@@ -153,7 +156,7 @@ impl Relay {
                 None => LegState::Failed(Refusal::InsufficientCapacity),
             },
         };
-        Leg { family, wish, tries: 1, state }
+        Leg { family, wish: Some(wish), tries: 1, state }
     }
 }
 

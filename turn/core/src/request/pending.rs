@@ -54,7 +54,8 @@ pub(crate) struct Pending {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Leg {
     pub(crate) family: AddressFamily,
-    pub(crate) wish: PortWish,
+    /// What to draw if another process has the port; `None`: the reserved port or none.
+    pub(crate) wish: Option<PortWish>,
     pub(crate) tries: u8,
     pub(crate) state: LegState,
 }
@@ -129,8 +130,8 @@ impl Relay {
         let number = self.next_pending;
         self.next_pending = self.next_pending.wrapping_add(1);
         for (index, leg) in (0..).zip(&pending.legs) {
-            if let Some(Leg { state: LegState::Waiting(pair), .. }) = leg {
-                self.queue.push(bind(pending.protocol, BindTicket::new(number, index), *pair));
+            if let Some(Leg { state: LegState::Waiting(pair), wish, .. }) = leg {
+                self.queue.push(bind(pending.protocol, BindTicket::new(number, index), *pair, *wish));
             }
         }
         self.by_client.insert(pending.client, Holder::Pending(number));
@@ -150,11 +151,11 @@ impl Relay {
         leg.state = match result {
             Ok(()) => LegState::Bound(pair),
             Err(error) => {
-                pair.iter().for_each(|port| self.ports.release(port));
+                self.ports.release_pair(pair);
                 let again = match error {
-                    BindError::AddressInUse if leg.tries < TRIES => {
-                        self.ports.draw(pair.first.address.ip(), leg.wish, &mut *self.random)
-                    }
+                    BindError::AddressInUse if leg.tries < TRIES => leg
+                        .wish
+                        .and_then(|wish| self.ports.draw(pair.first.address.ip(), wish, &mut *self.random)),
                     BindError::AddressInUse
                     | BindError::AddressNotAvailable
                     | BindError::OutOfSockets
@@ -163,7 +164,7 @@ impl Relay {
                 leg.tries = leg.tries.saturating_add(1);
                 match again {
                     Some(pair) => {
-                        self.queue.push(bind(pending.protocol, ticket, pair));
+                        self.queue.push(bind(pending.protocol, ticket, pair, leg.wish));
                         LegState::Waiting(pair)
                     }
                     None => LegState::Failed(Refusal::InsufficientCapacity),
@@ -205,7 +206,12 @@ impl Relay {
         if let Some(refusal) = refusal {
             for leg in legs.into_iter().flatten() {
                 match leg.state {
-                    LegState::Bound(pair) => pair.iter().for_each(|port| self.unbind(port)),
+                    LegState::Bound(PortPair { first, next }) => {
+                        self.unbind(first);
+                        if let Some(next) = next {
+                            self.unbind_reserved(next);
+                        }
+                    }
                     LegState::Waiting(_) | LegState::Failed(_) => {}
                 }
             }
@@ -227,11 +233,12 @@ impl Relay {
                 reserved = reserved.or(pair.next);
             }
         }
-        let token = reserved.map(|port| {
+        let token = reserved.map(|address| {
             let mut token = ReservationToken([0; 8]);
             self.random.fill_bytes(&mut token.0);
-            self.ports.assign(port, PortUse::Reserved);
-            self.reservations.insert(token, port, sender.grant.subject.clone(), now.moment);
+            let subject = sender.grant.subject.clone();
+            let expires = self.own.reservations.insert(token, address, subject, now.moment);
+            self.reservation_due.get_or_insert(expires);
             token
         });
 
@@ -294,10 +301,11 @@ impl Relay {
     }
 }
 
-/// What the shell is asked for. Only UDP ports come in pairs: EVEN-PORT excludes TCP (RFC 6062 §5.1).
-const fn bind(protocol: RelayProtocol, ticket: BindTicket, pair: PortPair) -> Action {
-    match protocol {
-        RelayProtocol::Udp => Action::Bind { ticket, port: pair.first, next: pair.next },
-        RelayProtocol::Tcp => Action::Listen { ticket, port: pair.first },
+/// What the shell is asked for. Only UDP ports come in pairs or were reserved: RFC 6062 §5.1.
+const fn bind(protocol: RelayProtocol, ticket: BindTicket, pair: PortPair, wish: Option<PortWish>) -> Action {
+    match (protocol, wish) {
+        (RelayProtocol::Udp, Some(_)) => Action::Bind { ticket, port: pair.first, next: pair.next },
+        (RelayProtocol::Udp, None) => Action::BindReserved { ticket, port: pair.first },
+        (RelayProtocol::Tcp, _) => Action::Listen { ticket, port: pair.first },
     }
 }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +36,12 @@ pub struct World {
     pub meters: Arc<Meters>,
     /// The sockets that the shell has bound, by slot.
     pub bound: HashMap<u32, SocketAddr>,
+    /// The sockets of reserved ports.
+    pub aside: HashSet<SocketAddr>,
     /// Ports that another process has.
     pub taken: Vec<u16>,
     /// Binds that wait for [`World::finish_binds`], when [`World::slow_binds`] is set.
-    pub waiting: Vec<(BindTicket, RelayPort, Option<RelayPort>)>,
+    pub waiting: Vec<(BindTicket, RelayPort, Option<SocketAddr>)>,
     pub slow_binds: bool,
     pub replies: VecDeque<(ClientAddr, Vec<u8>)>,
     pub events: Vec<Event>,
@@ -119,6 +121,7 @@ impl World {
             own,
             meters,
             bound: HashMap::new(),
+            aside: HashSet::new(),
             taken: vec![],
             waiting: vec![],
             slow_binds: false,
@@ -174,6 +177,14 @@ impl World {
                     self.waiting.push((ticket, port, next));
                 }
                 Action::Bind { ticket, port, next } => self.bind(ticket, port, next),
+                Action::BindReserved { ticket, port } => {
+                    assert!(self.aside.remove(&port.address), "asks for what was set aside");
+                    self.bind(ticket, port, None);
+                }
+                Action::UnbindReserved(address) => {
+                    assert!(self.aside.remove(&address), "closes what was set aside");
+                    self.unbound.push(address);
+                }
                 Action::Listen { ticket, port } => self.bind(ticket, port, None),
                 Action::Connect { connection, from, to } => {
                     self.connects.push((connection, from.address, to.socket()));
@@ -201,15 +212,14 @@ impl World {
         self.perform();
     }
 
-    fn bind(&mut self, ticket: BindTicket, port: RelayPort, next: Option<RelayPort>) {
-        let ports = || std::iter::once(port).chain(next);
-        if ports().any(|port| self.taken.contains(&port.address.port())) {
+    fn bind(&mut self, ticket: BindTicket, port: RelayPort, next: Option<SocketAddr>) {
+        let mut addresses = std::iter::once(port.address).chain(next);
+        if addresses.any(|address| self.taken.contains(&address.port())) {
             self.relay.on_bound(self.now, ticket, Err(BindError::AddressInUse));
             return;
         }
-        for port in ports() {
-            assert_eq!(self.bound.insert(port.slot, port.address), None, "slots are not given twice");
-        }
+        assert_eq!(self.bound.insert(port.slot, port.address), None, "slots are not given twice");
+        self.aside.extend(next);
         self.relay.on_bound(self.now, ticket, Ok(()));
     }
 
