@@ -113,10 +113,17 @@ impl Policy {
     }
 
     fn in_room(&self, ip: IpAddr, room: Option<&Room>) -> Result<Reach, Forbidden> {
-        if room.is_some_and(|room| room.relays_on(ip)) && !self.translation.hides(ip) {
-            return Ok(self.own_relays(ip).unwrap_or(Reach::RoomRelays));
-        }
         let judged = self.public(ip);
+        if room.is_some_and(|room| room.relays_on(ip)) && !self.translation.hides(ip) {
+            if let Some(own) = self.own_relays(ip) {
+                return Ok(own);
+            }
+            // Another relay may be on a private network or on a host of ours, but not where nobody can be, nor where the
+            // operator says that no peer is.
+            if judged.is_ok() || (!is_nobodys(ip) && judged != Err(Forbidden::DeniedNetwork)) {
+                return Ok(Reach::RoomRelays);
+            }
+        }
         // The operator's exceptions hold in every room.
         if self.rules.allows(ip) && judged == Ok(Reach::Everything) {
             return judged;
@@ -231,7 +238,8 @@ impl Policy {
         if peer.socket().port() == 0 {
             return Err(Forbidden::PortZero);
         }
-        if self.listeners.contains(&peer.socket()) {
+        if self.listeners.iter().any(|listener| [*listener, self.outside(*listener)].contains(&peer.socket()))
+        {
             return Err(Forbidden::OwnListener);
         }
         Ok(reach)
