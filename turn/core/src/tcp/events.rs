@@ -74,6 +74,11 @@ impl Relay {
         result: Result<(), ConnectError>,
     ) {
         match result {
+            // A timer may be late.
+            Ok(()) if self.connections.is_connecting(connection) && self.has_expired(now, connection) => {
+                self.queue.push(Action::Disconnect(connection));
+                self.refuse_connecting(now, connection);
+            }
             Ok(()) => {
                 let Some(asked) = self.connections.stand(connection, now.moment) else { return };
                 let Connecting { client, sender, answer } = *asked;
@@ -104,6 +109,10 @@ impl Relay {
     ) -> usize {
         let Some(entry) = self.connections.get_mut(connection) else { return 0 };
         let number = entry.allocation;
+        if self.has_expired(now, connection) {
+            self.counters.count_drop(DropReason::AllocationExpired);
+            return 0;
+        }
         let mut passed: usize = 0;
         while passed < length {
             let piece = length.saturating_sub(passed).min(PIECE);
@@ -118,6 +127,13 @@ impl Relay {
             }
         }
         passed
+    }
+
+    /// Whether the allocation of a connection has expired, and no timer has ended it yet.
+    fn has_expired(&mut self, now: Now, connection: PeerConnection) -> bool {
+        let number = self.connections.get_mut(connection).map(|entry| entry.allocation);
+        let allocation = number.and_then(|number| self.allocations.get(number));
+        allocation.is_some_and(|allocation| !allocation.relayed.is_alive(now.moment))
     }
 
     /// Closes what took too long to stand, or to be asked for.
