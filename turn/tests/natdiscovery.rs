@@ -9,6 +9,7 @@ mod common;
 
 use std::net::UdpSocket;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use causeway_turn::{DiscoverySettings, TurnSettings};
 use common::relay::{TestRelay, settings};
@@ -122,11 +123,12 @@ fn start(alternate_port: u16) -> TestRelay {
 }
 
 /// A port that is free on both addresses, below those that Linux gives to sockets that do not choose: nothing else
-/// takes it in between.
+/// takes it in between. No two calls look at the same port, since tests run side by side.
 fn free_port() -> u16 {
+    static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id() % 10_000;
-    let mut candidates = (0..10_000_u32)
-        .map(|step| 20_000 + (start + step * 7) % 10_000)
+    let mut candidates = (0..10_000)
+        .map(|_| 20_000 + (start + LOOKED_AT.fetch_add(1, Ordering::Relaxed) * 7) % 10_000)
         .filter_map(|port| u16::try_from(port).ok());
     let is_free = |ip: &str, port| {
         UdpSocket::bind((ip, port)).is_ok() && std::net::TcpListener::bind((ip, port)).is_ok()
