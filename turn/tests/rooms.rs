@@ -3,7 +3,9 @@
 
 mod common;
 
-use causeway_cluster::{Bus, Delivery, Topic};
+use std::sync::Arc;
+
+use causeway_cluster::{Bus, Delivery, MemoryBus, Topic};
 use causeway_protocol::bus::{AddressOrigin, BusMessage, RelayOrder, Revocation, RoomAddresses};
 use causeway_protocol::token::{PeerPolicy, TurnClaims, TurnIssuer};
 use causeway_service::clock;
@@ -30,6 +32,36 @@ fn peers_of_a_room_reach_each_other_through_any_worker() {
         first.send_indication(relayed[1], b"hello");
         rest[0].try_receive().is_some_and(|got| got == Incoming::Indication(relayed[0], b"hello".to_vec()))
     });
+}
+
+#[test]
+fn peers_of_a_room_on_two_nodes_reach_each_other_and_no_other_room() {
+    let bus = Arc::new(MemoryBus::new());
+    let on = |ip: &str| TurnSettings { listen: vec![ip.parse().unwrap()], ..settings() };
+    let here = TestRelay::start_on(Arc::clone(&bus), "here", &on("127.0.0.1"));
+    let there = TestRelay::start_on(Arc::clone(&bus), "there", &on("127.0.0.2"));
+    let mut alice = client(&here, "kitchen", "alice");
+    let mut bob = client(&there, "kitchen", "bob");
+    let mut mallory = client(&there, "attic", "mallory");
+    let (at_alice, at_bob, at_mallory) = (alice.allocate(), bob.allocate(), mallory.allocate());
+    // Each asks before it can know, and is answered once the other node has told.
+    alice.permit(at_bob);
+    bob.permit(at_alice);
+    mallory.permit(at_alice);
+    // Her node may send to where all of this test's clients are; ours takes nothing from another room's address.
+    mallory.send_indication(at_alice, b"let me in");
+    bob.send_indication(at_alice, b"hello");
+    assert_eq!(alice.receive(), Incoming::Indication(at_bob, b"hello".to_vec()));
+    // The permission names the IP of both.
+    alice.send_indication(at_mallory, b"psst");
+    alice.send_indication(at_bob, b"hello yourself");
+    assert_eq!(bob.receive(), Incoming::Indication(at_alice, b"hello yourself".to_vec()));
+    assert_eq!(mallory.try_receive(), None);
+    // What is over is taken back on the other node.
+    bob.refresh(0).expect_success();
+    let mut carol = client(&here, "kitchen", "carol");
+    carol.allocate();
+    until(|| carol.try_permit(at_bob).error() == Some(403));
 }
 
 #[test]
