@@ -44,6 +44,7 @@ pub(crate) fn config(
         connections: settings.tcp_relay.max_connections.div_ceil(workers),
         strangers: settings.strangers.limits(workers),
         peer_rules: settings.peers.rules(),
+        denied_peers: listeners.unserved.clone(),
         loopback_peers: if settings.allow_loopback_peers {
             LoopbackPeers::AllowedForTests
         } else {

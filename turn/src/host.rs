@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use causeway_protocol::Network;
+
 /// An address of this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostAddress {
@@ -62,6 +64,16 @@ pub(crate) fn choose(named: &[IpAddr], host: &[HostAddress]) -> Vec<HostAddress>
         }
     }
     chosen
+}
+
+/// The addresses of this host that the relay does not listen on. They are not known to be anybody's but the operator's,
+/// so they are no peers, unless `allowed` has an entry for exactly that address: a network may be meant for others.
+pub(crate) fn unserved(host: &[HostAddress], listeners: &[HostAddress], allowed: &[Network]) -> Vec<IpAddr> {
+    let is_allowed = |ip: &IpAddr| ip.to_string().parse().is_ok_and(|exactly| allowed.contains(&exactly));
+    host.iter()
+        .map(|address| address.ip)
+        .filter(|ip| listeners.iter().all(|listener| listener.ip != *ip) && !is_allowed(ip))
+        .collect()
 }
 
 /// The relay IPs for clients that reach `listener`: its own, and for the other family the first address of the
@@ -129,6 +141,17 @@ mod tests {
         let named = ["10.0.0.5".parse().unwrap(), "::1".parse().unwrap()];
         let listeners = choose(&named, &host());
         assert_eq!(relay_pair(&listeners[0], &listeners).v6, None);
+    }
+
+    #[test]
+    fn an_address_that_is_not_listened_on_is_no_peer_unless_it_is_allowed_by_itself() {
+        let listeners = choose(&["10.0.0.5".parse().unwrap()], &host());
+        let unserved = |allowed: &[&str]| {
+            let allowed: Vec<Network> = allowed.iter().map(|network| network.parse().unwrap()).collect();
+            unserved(&host(), &listeners, &allowed).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(unserved(&[]), ["127.0.0.1", "::1", "10.1.0.5", "2001:db8::1:5"]);
+        assert_eq!(unserved(&["10.1.0.5", "::/0", "0.0.0.0/0"]), ["127.0.0.1", "::1", "2001:db8::1:5"]);
     }
 
     fn check(listener: &str, v4: Option<&str>, v6: Option<&str>) {

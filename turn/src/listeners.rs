@@ -20,6 +20,8 @@ const FREE_PORT_ATTEMPTS: usize = 32;
 pub(crate) struct Listeners {
     /// The host's address of each entry in `addresses`.
     pub(crate) hosts: Vec<HostAddress>,
+    /// Addresses of this host that are no peers, besides those that are listened on.
+    pub(crate) unserved: Vec<IpAddr>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) sockets: Vec<Vec<Listening>>,
     /// Which ports clients are told of.
@@ -66,7 +68,9 @@ pub(crate) fn bind(settings: &TurnSettings, workers: usize) -> Result<Listeners,
         streams: settings.streams.any(),
         workers,
     };
-    bind_somewhere(&chosen, plan)
+    let mut listeners = bind_somewhere(&chosen, plan)?;
+    listeners.unserved = host::unserved(&host, &listeners.hosts, &settings.peers.allowed);
+    Ok(listeners)
 }
 
 /// Binds the ports of `plan`, and finds one that is free on every address in place of 0.
@@ -90,6 +94,7 @@ fn bind_once(chosen: &[HostAddress], plan: Plan) -> Result<Listeners, StartError
     let mut bound = Listeners {
         ports: Ports { plain: port, secure: port },
         hosts: Vec::new(),
+        unserved: Vec::new(),
         addresses: Vec::new(),
         sockets: (0..plan.workers).map(|_| Vec::new()).collect(),
         buffers: Buffers { receive: usize::MAX, send: usize::MAX },

@@ -11,7 +11,8 @@ pub struct PeerSettings {
     /// Addresses and networks that are never peers, such as a database with a public address. Default: none.
     pub denied: Vec<Network>,
     /// Addresses and networks that are peers although they are private or outside of the room, such as an SFU at
-    /// 10.0.0.8. Our own hosts and what is denied stay closed. Default: none.
+    /// 10.0.0.8. Our own hosts and what is denied stay closed; an address of this host that the relay does not listen on
+    /// is opened by an entry of its own, not by a network around it. Default: none.
     pub allowed: Vec<Network>,
     /// Lets the peers of a room reach each other at private addresses (RFC 1918, RFC 6598, RFC 4193) where our servers
     /// saw them. Default: false, since what we saw may be a proxy or a gateway of the operator's own network.
