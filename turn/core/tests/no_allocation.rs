@@ -6,9 +6,13 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use causeway_protocol::token::PeerPolicy;
 use causeway_stun::Method;
 use causeway_turn_core::*;
 use common::*;
+
+/// A peer without a channel.
+const SECOND: &str = "9.9.9.9:1";
 
 struct Counting;
 
@@ -54,11 +58,37 @@ fn no_relayed_datagram_allocates_on_any_of_the_four_ways() {
     let mut client = Client::with(&credential, "1.1.1.1:1000");
     let relayed = client.allocate(&mut world);
     client.bind(&mut world, 0x4000, PEER);
-    client.permit(&mut world, "9.9.9.9:1");
+    client.permit(&mut world, SECOND);
+    check_four_ways(world, &client, relayed, PEER);
+}
+
+#[test]
+fn no_datagram_of_a_rooms_credential_allocates_on_any_of_the_four_ways() {
+    const REMOTE: &str = "60.0.0.1:50000";
+    let mut world = World::new();
+    let credential = room_credential(|claims| claims.peers = PeerPolicy::Room);
+    let mut client = Client::with(&credential, "1.1.1.1:1000");
+    let relayed = client.allocate(&mut world);
+    // A room of forty: one peer by its relayed address on another node, one where it was seen.
+    let others = (1..20).map(|host| format!("60.0.0.{host}:50000").parse().unwrap());
+    let observed = (1..20).map(|host| format!("9.9.9.{host}").parse().unwrap());
+    world.control(Control::RoomPeers(RoomPeers {
+        room: "kitchen".parse().unwrap(),
+        relayed: others.collect(),
+        observed: observed.collect(),
+    }));
+    assert_eq!(client.bind(&mut world, 0x4000, REMOTE), 0);
+    assert_eq!(client.permit(&mut world, SECOND), 0);
+    check_four_ways(world, &client, relayed, REMOTE);
+}
+
+/// Both ways through the channel to `first`, and both by indications about [`SECOND`].
+fn check_four_ways(mut world: World, client: &Client, relayed: std::net::SocketAddr, first: &str) {
     let payload = vec![7; 1000];
     let port = world.port(relayed);
     let channel_up = channel_data(0x4000, &payload);
-    let indication_up = send_indication("9.9.9.9:1", &payload, &[]);
+    let indication_up = send_indication(SECOND, &payload, &[]);
+    let (first, second) = (peer(first), peer(SECOND));
 
     let (relay, mut now) = (&mut world.relay, world.now);
     let mut ways = [0; 4];
@@ -68,8 +98,8 @@ fn no_relayed_datagram_allocates_on_any_of_the_four_ways() {
             let verdicts = [
                 relay.on_client(now, client.address, &channel_up),
                 relay.on_client(now, client.address, &indication_up),
-                relay.on_peer(now, port, peer(PEER), &payload),
-                relay.on_peer(now, port, peer("9.9.9.9:1"), &payload),
+                relay.on_peer(now, port, first, &payload),
+                relay.on_peer(now, port, second, &payload),
             ];
             for (way, verdict) in ways.iter_mut().zip(verdicts) {
                 *way += usize::from(matches!(verdict, Verdict::ToPeer { .. } | Verdict::ToClient { .. }));
