@@ -62,6 +62,7 @@ pub(super) struct Session {
     dtls: Dtls,
     pub(super) client: ClientAddr,
     pub(super) stage: Stage,
+    pub(super) since: Moment,
     pub(super) last_heard: Moment,
     /// When its timer fires.
     pub(super) armed: Moment,
@@ -77,7 +78,7 @@ impl Session {
     ) -> Option<Self> {
         let config = Arc::clone(config);
         let dtls = guarded(|| Ok(Dtls::new_auto(config, certificate, clock::instant(now)))).ok()?;
-        Some(Self { dtls, client, stage: Stage::Handshake, last_heard: now, armed: NEVER })
+        Some(Self { dtls, client, stage: Stage::Handshake, since: now, last_heard: now, armed: NEVER })
     }
 
     /// Whether a datagram of this length can be of use.

@@ -32,6 +32,8 @@ pub(crate) struct DtlsSessions {
     /// What new sessions show, if DTLS is on.
     identity: Identity,
     max_sessions: usize,
+    /// How long a handshake may take.
+    handshake: Duration,
     idle: Duration,
     by_client: HashMap<(SocketAddr, ListenerId), u32>,
     slots: Vec<Slot>,
@@ -51,13 +53,14 @@ pub(crate) struct DtlsSessions {
 impl DtlsSessions {
     /// None so far. The limits are shares of `workers`.
     pub(crate) fn new(settings: &DtlsSettings, workers: usize, identity: Identity) -> Result<Self, NoDtls> {
-        let config = session::config(Duration::from_secs(settings.handshake_seconds.into()))
-            .map_err(|error| NoDtls::Setup(error.to_string()))?;
+        let handshake = Duration::from_secs(settings.handshake_seconds.into());
+        let config = session::config(handshake).map_err(|error| NoDtls::Setup(error.to_string()))?;
         let max_handshakes = settings.max_handshakes.div_ceil(workers);
         Ok(Self {
             config,
             identity,
             max_sessions: settings.max_sessions.div_ceil(workers),
+            handshake,
             idle: Duration::from_secs(settings.idle_seconds.into()),
             by_client: HashMap::new(),
             slots: Vec::new(),
@@ -176,19 +179,23 @@ impl DtlsSessions {
             let Some(Slot::Held(session)) = self.slots.get_mut(slot as usize) else { continue };
             session.armed = NEVER;
             let client = session.client;
-            let idle_at = match session.stage {
-                Stage::Handshake => NEVER,
-                Stage::Established if serves(client) => now.plus(self.idle),
-                Stage::Established => session.last_heard.plus(self.idle),
+            let (over_at, ending) = match session.stage {
+                // dimpl sets no timer for one that awaits an answer to its cookie.
+                Stage::Handshake => (session.since.plus(self.handshake), Ending::TimedOut),
+                Stage::Established if serves(client) => (now.plus(self.idle), Ending::Idle),
+                Stage::Established => (session.last_heard.plus(self.idle), Ending::Idle),
             };
-            let idle = idle_at <= now;
-            let told = if idle { session.close() } else { session.on_timeout(now) };
+            let over = over_at <= now;
+            let told = match session.stage {
+                Stage::Established if over => session.close(),
+                Stage::Established | Stage::Handshake => session.on_timeout(now),
+            };
             let mut room = std::mem::take(&mut self.sealed);
             let drained = told.and_then(|()| self.drain(now, slot, &mut room, |record| send(client, record)));
             self.sealed = room;
             match drained {
-                Ok(()) if idle => self.end(slot, Ending::Idle),
-                Ok(()) => self.arm(slot, idle_at),
+                Ok(()) if over => self.end(slot, ending),
+                Ok(()) => self.arm(slot, over_at),
                 Err(ending) => self.end(slot, ending),
             }
         }
@@ -268,6 +275,7 @@ impl DtlsSessions {
         self.by_client.insert((source, listener), slot);
         self.handshakes.begin(origin, slot);
         self.counts.sessions = self.by_client.len() as u64;
+        self.arm(slot, now.plus(self.handshake));
         Ok(slot)
     }
 
