@@ -8,8 +8,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod extras;
+
 use causeway_protocol::UnixSeconds;
 use causeway_protocol::bus::{RelayOrder, Revocation};
+use causeway_protocol::token::PeerPolicy;
 use causeway_stun::attributes::*;
 use causeway_stun::{AttributeType, ChannelNumber, Class, Encode, Message, Method, RawAttribute};
 use causeway_turn_core::*;
@@ -21,6 +24,8 @@ const PEERS: [&str; 7] =
     ["8.8.8.8:1", "8.8.8.8:2", "9.9.9.9:9", "[2a00::8]:1", "10.0.0.1:1", "51.0.0.1:3478", "8.8.8.8:0"];
 /// A script that is longer says nothing new and makes fuzzing slow.
 const MAX_STEPS: usize = 64;
+/// What one of the credentials may relay in its life.
+const BUDGET: u64 = 300;
 /// Longer than any lifetime, nonce or credential here.
 const AGES: u64 = 100_000;
 
@@ -70,12 +75,20 @@ struct Player {
     relayed: Vec<std::net::SocketAddr>,
     /// Connections of TCP allocations, past ones too.
     connections: Vec<PeerConnection>,
+    /// Mobility tickets, those that were used too.
+    tickets: Vec<Vec<u8>>,
     last: Vec<u8>,
+    /// Bytes of payload that the relay let pass.
+    passed: u64,
 }
 
 impl Player {
     fn new() -> Self {
         let room = room_credential(|_| {});
+        let roommate = room_credential(|claims| {
+            (claims.sub, claims.jti) = ("peer2".parse().unwrap(), "token2".parse().unwrap());
+            (claims.peers, claims.bytes) = (PeerPolicy::Room, Some(BUDGET));
+        });
         let mut modern = Client::new("1.1.1.3:1000");
         (modern.sha256, modern.fingerprint) = (true, true);
         let clients = vec![
@@ -87,14 +100,19 @@ impl Player {
             Client::with(&room, "[2a00::1]:1000"),
             modern,
             Client::of("mallory", "guess", "1.1.1.4:1000"),
+            Client::with(&roommate, "1.1.1.5:1000"),
+            Client::with(&roommate, "1.1.1.5:1001")
+                .at(ClientAddr { via: Via::Tls(SessionId(3)), ..client("1.1.1.5:1001") }),
         ];
-        Self { world: World::new(), clients, relayed: vec![], connections: vec![], last: vec![] }
+        let world = World::new();
+        let (relayed, connections, tickets, last) = (vec![], vec![], vec![], vec![]);
+        Self { world, clients, relayed, connections, tickets, last, passed: 0 }
     }
 
     fn step(&mut self, script: &mut Script<'_>) -> Option<()> {
         let kind = script.byte()?;
         let who = usize::from(script.byte()?) % self.clients.len();
-        match kind % 13 {
+        match kind % 19 {
             0 => {
                 let datagram = script.bytes()?.to_vec();
                 self.send(who, datagram);
@@ -149,8 +167,8 @@ impl Player {
                 let peer = script.pick(&PEERS)?;
                 let data = script.bytes()?;
                 if let Some(on) = on {
-                    let verdict = self.world.peer_sends(on, peer, data);
-                    inside(verdict, data);
+                    let verdict = self.world.peer_sends(self.inside(on), peer, data);
+                    self.passed += inside(verdict, data);
                 }
             }
             9 => match script.byte()? {
@@ -168,7 +186,8 @@ impl Player {
                 self.send(who, datagram);
             }
             11 => self.interrupt(who, script.byte()?),
-            _ => self.stream(who, script)?,
+            12 => self.stream(who, script)?,
+            extra => self.extra(extra - 13, who, script)?,
         }
         Some(())
     }
@@ -186,8 +205,11 @@ impl Player {
             (1, _) => {
                 let from = script.pick(&PEERS)?;
                 let on = *self.relayed.get(usize::from(how >> 4))?;
-                let accepted =
-                    self.world.relay.on_peer_accepted(self.world.now, self.world.port(on), peer(from));
+                let accepted = self.world.relay.on_peer_accepted(
+                    self.world.now,
+                    self.world.port(self.inside(on)),
+                    peer(from),
+                );
                 self.connections.extend(accepted);
             }
             (2, Some(known)) => {
@@ -199,8 +221,10 @@ impl Player {
             }
             (4, Some(known)) => {
                 let length = usize::from(script.byte()?);
-                let passed = self.world.relay.on_spliced(self.world.now, known, Direction::ToPeer, length);
+                let direction = if how & 64 == 0 { Direction::ToPeer } else { Direction::ToClient };
+                let passed = self.world.relay.on_spliced(self.world.now, known, direction, length);
                 assert!(passed <= length);
+                self.passed += passed as u64;
             }
             (_, Some(known)) => self.world.relay.on_peer_closed(known),
             (_, None) => {}
@@ -272,7 +296,7 @@ impl Player {
 
     fn send(&mut self, who: usize, datagram: Vec<u8>) {
         let verdict = self.world.client_sends(self.clients[who].address, &datagram);
-        inside(verdict, &datagram);
+        self.passed += inside(verdict, &datagram);
         self.last = datagram;
     }
 
@@ -286,6 +310,9 @@ impl Player {
                 if !self.relayed.contains(&relayed.0) {
                     self.relayed.push(relayed.0);
                 }
+            }
+            for ticket in message.get_all::<MobilityTicket<'_>>().flatten() {
+                self.keep_ticket(ticket.0);
             }
         }
         let own = &self.world.own;
@@ -310,6 +337,25 @@ impl Player {
             self.world.end_reasons().len(),
             "what is reported to begin is reported to end"
         );
+        let ended = self.world.events.iter().filter_map(|event| match event {
+            Event::AllocationEnded { subject, usage, .. } => {
+                Some((subject, usage.sent.bytes + usage.received.bytes))
+            }
+            Event::AllocationCreated { .. }
+            | Event::AllocationMoved { .. }
+            | Event::AddressReleased { .. }
+            | Event::PeerDenied { .. }
+            | Event::Usage { .. } => None,
+        });
+        let limited =
+            |subject: &Subject| matches!(subject, Subject::RoomPeer { peer, .. } if peer.as_str() == "peer2");
+        let drawn: u64 = ended.clone().filter(|(subject, _)| limited(subject)).map(|(_, bytes)| bytes).sum();
+        assert!(drawn <= BUDGET, "{drawn} bytes under a budget of {BUDGET}");
+        assert_eq!(
+            ended.map(|(_, bytes)| bytes).sum::<u64>(),
+            self.passed,
+            "what passed is what is reported"
+        );
     }
 }
 
@@ -326,14 +372,16 @@ fn attributes<'a>(script: &mut Script<'a>) -> Option<Vec<RawAttribute<'a>>> {
         .collect()
 }
 
-/// A verdict speaks of the datagram that it is about.
-fn inside(verdict: Verdict, datagram: &[u8]) {
-    match verdict {
-        Verdict::ToPeer { payload, .. } => assert!(payload.range().end <= datagram.len()),
+/// A verdict speaks of the datagram that it is about: how many of its bytes pass.
+fn inside(verdict: Verdict, datagram: &[u8]) -> u64 {
+    let payload = match verdict {
+        Verdict::ToPeer { payload, .. } => payload.range(),
         Verdict::ToClient { payload, header, padding, .. } => {
-            assert!(payload.range().end <= datagram.len());
             assert!(!header.as_bytes().is_empty() && padding < 4);
+            payload.range()
         }
-        Verdict::Handled | Verdict::Dropped(_) => {}
-    }
+        Verdict::Handled | Verdict::Dropped(_) => return 0,
+    };
+    assert!(payload.end <= datagram.len());
+    payload.len() as u64
 }
