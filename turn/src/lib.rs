@@ -19,6 +19,8 @@ mod core_setup;
 mod dtls;
 mod external;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod handover;
 mod host;
 mod io;

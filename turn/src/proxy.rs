@@ -17,6 +17,10 @@ const V2_FIXED: usize = 16;
 /// what load balancers send, certificates of clients aside.
 const V2_LONGEST: usize = 2048;
 
+/// The longest header of either version.
+#[cfg(any(test, fuzzing))]
+pub(crate) const LONGEST: usize = V2_FIXED + V2_LONGEST;
+
 /// What stands at the front of a stream or datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Front {

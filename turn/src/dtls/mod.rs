@@ -20,6 +20,8 @@ mod session;
 #[cfg(feature = "dtls")]
 mod sessions;
 
+#[cfg(all(any(test, fuzzing), feature = "dtls"))]
+pub(crate) use identity::Identity;
 #[cfg(feature = "dtls")]
 pub(crate) use identity::identity;
 #[cfg(not(feature = "dtls"))]

@@ -13,6 +13,7 @@ use rustls::ServerConfig;
 use crate::proxied::Proxies;
 use crate::proxy::{self, Front, Origin};
 use crate::stream::counters::{Carried, CloseReason};
+use crate::stream::frames;
 use crate::stream::queue::{Full, Load, Queue};
 use crate::stream::sources::{Place, Sources};
 use crate::stream::tls::{Tls, TlsFailure};
@@ -203,6 +204,29 @@ impl Connection {
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.close();
         self.socket.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// The longest frame that the client may send now.
+    pub(crate) const fn longest_frame(&self) -> usize {
+        if self.authenticated { frames::LONGEST_FRAME } else { frames::BEFORE_ALLOCATION }
+    }
+
+    /// How much is kept of what came.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn kept(&self) -> usize {
+        self.unread.len()
+    }
+
+    /// How much waits for the kernel, outside of TLS.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.front().iter().map(|piece| piece.len()).sum()
+    }
+
+    /// Whether what comes is encrypted.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const fn is_tls(&self) -> bool {
+        matches!(self.carrier, Carrier::Tls(_))
     }
 
     /// Keeps the beginning of a frame for the next [`receive`](Self::receive).

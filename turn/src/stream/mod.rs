@@ -9,6 +9,7 @@
 
 mod connection;
 mod counters;
+mod frames;
 mod limits;
 mod queue;
 mod sources;
@@ -17,6 +18,7 @@ mod tls;
 
 pub(crate) use connection::{Accepted, Connection, Fill};
 pub(crate) use counters::{CloseReason, Meter, RefusalReason, StreamCounters, describe};
+pub(crate) use frames::next_frame;
 pub(crate) use limits::StreamLimits;
 pub(crate) use queue::Load;
 pub(crate) use sources::Sources;

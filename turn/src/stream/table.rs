@@ -10,13 +10,10 @@ use mio::{Registry, Token};
 use crate::io::tcp;
 use crate::stream::connection::{Accepted, Connection, Fill};
 use crate::stream::counters::{CloseReason, RefusalReason, StreamCounters};
+use crate::stream::frames::{self, LONGEST_FRAME};
 use crate::stream::limits::StreamLimits;
 use crate::stream::queue::{Full, Load};
 
-/// The longest frame of somebody without an allocation: requests with the longest credentials have some 2 kB.
-const FRAME_BEFORE_ALLOCATION: usize = 4096;
-/// The longest frame otherwise: the largest datagram fits, with its header.
-pub(crate) const LONGEST_FRAME: usize = 65_536;
 /// Bytes read at once, besides the beginning of a frame: fourteen datagrams of usual size. A guess.
 const READ: usize = 16 << 10;
 
@@ -173,10 +170,7 @@ impl Streams {
 
     /// The longest frame that a connection may send now.
     pub(crate) fn longest_frame(&self, slot: u32) -> usize {
-        match self.connection(slot) {
-            Some(connection) if connection.authenticated => LONGEST_FRAME,
-            Some(_) | None => FRAME_BEFORE_ALLOCATION,
-        }
+        self.connection(slot).map_or(frames::BEFORE_ALLOCATION, Connection::longest_frame)
     }
 
     /// Whether another worker handed this connection over.

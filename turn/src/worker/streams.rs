@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use causeway_protocol::{Moment, Now};
-use causeway_stun::Frame;
 use causeway_turn_core::{ClientAddr, ListenerId, SessionId};
 use rustix::io::Errno;
 
@@ -13,7 +12,7 @@ use crate::handover::Full;
 use crate::io::outbox::SendFailure;
 use crate::io::ready::ReadyList;
 use crate::io::sockets::SocketKey;
-use crate::stream::{CHUNK, Chunk, CloseReason, Connection, RefusalReason};
+use crate::stream::{CHUNK, Chunk, Connection, RefusalReason, next_frame};
 
 /// Connections accepted in one turn: the handshakes of strangers do not hold up those who are in. A guess.
 const ACCEPT_BUDGET: usize = 32;
@@ -170,23 +169,13 @@ impl Running {
         if streams.is_ending(slot) {
             return None;
         }
-        let (length, padded) = match Frame::at_start(stream) {
-            Frame::Need(total) if total <= streams.longest_frame(slot) => return None,
-            Frame::Stun(length) if length <= streams.longest_frame(slot) => (length, length),
-            Frame::ChannelData { length, padded } if padded <= streams.longest_frame(slot) => {
-                (length, padded)
+        match next_frame(stream, streams.longest_frame(slot)) {
+            Ok(next) => next,
+            Err(reason) => {
+                streams.end(slot, reason);
+                None
             }
-            Frame::Need(_) | Frame::Stun(_) | Frame::ChannelData { .. } => {
-                streams.end(slot, CloseReason::FrameTooLong);
-                return None;
-            }
-            Frame::Invalid => {
-                streams.end(slot, CloseReason::Garbage);
-                return None;
-            }
-        };
-        let (frame, behind) = stream.split_at_checked(padded)?;
-        Some((frame.get(..length)?, behind))
+        }
     }
 
     /// Looks for connections that took too long, and closes those at their end.
