@@ -271,6 +271,7 @@ pub(crate) fn is_of_an_earlier_one(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::proxied::Proxies;
@@ -340,7 +341,7 @@ mod tests {
             let _ = peer.send_to(b"", address);
             peer.send_to(b"in time", address).unwrap();
             let mut events = mio::Events::with_capacity(1);
-            poll.poll(&mut events, None).unwrap();
+            poll.poll(&mut events, Some(Duration::from_secs(10))).unwrap();
             let ready = events.iter().next().map(mio::event::Event::token);
             assert_eq!(ready, Some(SocketKey::Relay(4).token()));
             let socket = &other.relay(4).unwrap().socket;
