@@ -161,6 +161,10 @@ impl ControlPlane {
                 let key = AllocationKey { worker, allocation: allocation.0 };
                 self.rooms.on_moved(now, key, client.source.ip());
             }
+            Event::AddressesRenamed { allocation, relayed } => {
+                let key = AllocationKey { worker, allocation: allocation.0 };
+                self.rooms.on_renamed(now, key, relayed.into_iter().flatten().collect());
+            }
             Event::AddressReleased { allocation, subject: _, address } => {
                 let key = AllocationKey { worker, allocation: allocation.0 };
                 self.rooms.on_released(now, key, address);

@@ -111,6 +111,15 @@ impl RoomBoard {
         self.say(now, &pair);
     }
 
+    /// Others know its relayed addresses as these.
+    pub(crate) fn on_renamed(&mut self, now: Moment, key: AllocationKey, relayed: Vec<SocketAddr>) {
+        let Some(pair) = self.pairs.get(&key).cloned() else { return };
+        if let Some(own) = self.own.get_mut(&pair).and_then(|own| own.get_mut(&key)) {
+            own.relayed = relayed;
+        }
+        self.say(now, &pair);
+    }
+
     /// It gave one of its relayed addresses back.
     pub(crate) fn on_released(&mut self, now: Moment, key: AllocationKey, address: SocketAddr) {
         let Some(pair) = self.pairs.get(&key).cloned() else { return };

@@ -46,6 +46,17 @@ fn what_ends_is_withdrawn_at_once() {
 }
 
 #[test]
+fn new_names_take_the_place_of_the_old_ones() {
+    let mut board = board();
+    create(&mut board, 1, 7, "alice");
+    board.take_outgoing();
+    board.take_changed();
+    board.on_renamed(START, key(1, 7), vec!["52.0.0.1:7".parse().unwrap()]);
+    assert_eq!(board.take_outgoing(), [own("alice", &["52.0.0.1:7"], &["1.1.1.1"])]);
+    check(&mut board, &[1], &["52.0.0.1:7"], &["1.1.1.1"]);
+}
+
+#[test]
 fn what_others_say_counts_for_ninety_seconds_unless_they_say_it_again() {
     let mut board = board();
     create(&mut board, 1, 7, "alice");

@@ -48,6 +48,13 @@ pub enum Event {
         /// Where the client is.
         client: ClientAddr,
     },
+    /// Others know an allocation's relayed addresses by other names, since the external addresses have changed.
+    AddressesRenamed {
+        /// The allocation.
+        allocation: AllocationId,
+        /// All of its relayed addresses, as others know them from here on; two at most.
+        relayed: [Option<SocketAddr>; 2],
+    },
     /// An allocation gave one of two relayed addresses back.
     AddressReleased {
         /// The allocation.

@@ -423,6 +423,15 @@ impl Relay {
         for allocation in self.allocations.iter_mut() {
             let scope = allocation.scope(&self.rooms);
             allocation.permissions.judge_again(concerns, |ip| policy.permission(ip, scope).ok());
+            let named = |ips: &ExternalIps| {
+                let mut names = allocation.relayed.iter().map(|address| ips.outside(address.port.address));
+                [names.next(), names.next()]
+            };
+            let relayed = named(policy.external());
+            if relayed != named(&before) {
+                let event = Event::AddressesRenamed { allocation: allocation.id, relayed };
+                self.queue.push(Action::Report(event));
+            }
         }
     }
 

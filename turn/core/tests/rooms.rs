@@ -213,6 +213,32 @@ fn an_allocation_tells_its_addresses_when_it_begins_and_when_one_of_two_goes() {
 }
 
 #[test]
+fn an_allocation_tells_its_new_names_when_the_external_address_changes_and_not_otherwise() {
+    let (mut world, _, relayed) = kitchen();
+    let external = |external: &str| {
+        let external = external.parse().unwrap();
+        Control::External(ExternalIps::new([ExternalIp { local: relayed.ip(), external }]).unwrap())
+    };
+    let told = |world: &mut World| -> Vec<[Option<SocketAddr>; 2]> {
+        let events = std::mem::take(&mut world.events);
+        let renamed = events.into_iter().filter_map(|event| match event {
+            Event::AddressesRenamed { relayed, .. } => Some(relayed),
+            _ => None,
+        });
+        renamed.collect()
+    };
+    let named = |ip: &str| [Some(SocketAddr::new(ip.parse().unwrap(), relayed.port())), None];
+    world.control(external("52.0.0.1"));
+    assert_eq!(told(&mut world), [named("52.0.0.1")]);
+    world.control(external("52.0.0.1"));
+    assert!(told(&mut world).is_empty());
+    world.control(external("53.0.0.1"));
+    assert_eq!(told(&mut world), [named("53.0.0.1")]);
+    world.control(Control::External(ExternalIps::none()));
+    assert_eq!(told(&mut world), [named("51.0.0.1")]);
+}
+
+#[test]
 fn a_denied_peer_is_counted_each_time_and_reported_once() {
     let mut world = World::new();
     let (mut client, _) = world.allocated("1.1.1.1:1000");

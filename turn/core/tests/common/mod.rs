@@ -242,6 +242,7 @@ impl World {
                 Event::AllocationEnded { reason, .. } => Some(*reason),
                 Event::AllocationCreated { .. }
                 | Event::AllocationMoved { .. }
+                | Event::AddressesRenamed { .. }
                 | Event::AddressReleased { .. }
                 | Event::PeerDenied { .. }
                 | Event::Usage { .. } => None,

@@ -343,6 +343,7 @@ impl Player {
             }
             Event::AllocationCreated { .. }
             | Event::AllocationMoved { .. }
+            | Event::AddressesRenamed { .. }
             | Event::AddressReleased { .. }
             | Event::PeerDenied { .. }
             | Event::Usage { .. } => None,
