@@ -35,9 +35,8 @@ pub fn stream_framing(bytes: &[u8]) {
 }
 
 fn head<'a>(script: &mut Script<'a>) -> Option<(u8, &'a [u8])> {
-    let kind = script.byte()?;
-    let (pieces, rest) = script.0.split_at_checked(usize::from(script.byte()?).min(script.0.len()))?;
-    let pieces = pieces.get(1..).unwrap_or_default();
+    let (kind, cuts) = (script.byte()?, usize::from(script.byte()?));
+    let (pieces, rest) = script.0.split_at(cuts.min(script.0.len()));
     script.0 = rest;
     Some((kind, pieces))
 }
