@@ -32,6 +32,8 @@ fuzz: ## Fuzz each target for FUZZ_SECONDS (60)
 
 bench: ## Measure, side by side with others in one run; read the ratios
 	$(CARGO) bench --locked -p causeway-stun --bench codec
+	$(CARGO) bench --locked -p causeway-turn-core --bench bucket
+	$(CARGO) bench --locked -p causeway-turn-core --bench allocations
 
 setup: ## Install what is missing, or say exactly what to install
 	@scripts/setup

@@ -47,8 +47,8 @@ struct Tables {
 }
 
 impl Meters {
-    /// How often [`Meters::share`] is to be called: short beside the second that a person notices, long beside the
-    /// milliseconds that a pass over 50,000 groups takes.
+    /// How often [`Meters::share`] is to be called: short beside the second that a person notices, long beside a pass,
+    /// which takes 2 ms over 50,000 groups that all want to send (`benches/allocations.rs`).
     pub const SHARE_EVERY: Duration = Duration::from_millis(100);
 
     /// Nothing is counted yet. The tables are keyed from `random`, since what clients send is looked up in them.
