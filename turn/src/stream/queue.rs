@@ -29,12 +29,14 @@ pub(crate) struct Full;
 /// Bytes on their way to one client. Its memory is taken when it is first needed and kept while data flows.
 pub(crate) struct Queue {
     bytes: VecDeque<u8>,
+    /// How long each of what was pushed is, and of the first what is left.
+    frames: VecDeque<usize>,
     high_water: usize,
 }
 
 impl Queue {
     pub(crate) fn new(high_water: usize) -> Self {
-        Self { bytes: VecDeque::new(), high_water }
+        Self { bytes: VecDeque::new(), frames: VecDeque::new(), high_water }
     }
 
     /// Appends all parts or none.
@@ -50,6 +52,9 @@ impl Queue {
         for part in parts {
             self.bytes.extend(part);
         }
+        if length > 0 {
+            self.frames.push_back(length);
+        }
         Ok(())
     }
 
@@ -63,15 +68,32 @@ impl Queue {
         [first, second]
     }
 
+    /// What is left of the first that was pushed, but at most `limit` bytes, in two pieces.
+    pub(crate) fn first(&self, limit: usize) -> [&[u8]; 2] {
+        let length = self.frames.front().map_or(0, |frame| limit.min(*frame));
+        let [front, rest] = self.front();
+        let split = length.min(front.len());
+        [front.get(..split).unwrap_or_default(), rest.get(..length - split).unwrap_or_default()]
+    }
+
     /// The first `count` bytes have been sent.
     pub(crate) fn consume(&mut self, count: usize) {
-        self.bytes.drain(..count.min(self.bytes.len()));
+        let mut count = count.min(self.bytes.len());
+        self.bytes.drain(..count);
+        while let Some(frame) = self.frames.front_mut() {
+            if *frame > count {
+                *frame -= count;
+                break;
+            }
+            count -= *frame;
+            self.frames.pop_front();
+        }
     }
 
     /// Gives memory back while nothing waits.
     pub(crate) fn release(&mut self) {
         if self.bytes.is_empty() {
-            self.bytes = VecDeque::new();
+            (self.bytes, self.frames) = (VecDeque::new(), VecDeque::new());
         }
     }
 }
@@ -108,6 +130,24 @@ mod tests {
         queue.consume(1);
         queue.push([b"ef", b"", b""], Load::Answer).unwrap();
         assert_eq!(queue.front().concat(), b"bcdef");
+    }
+
+    #[test]
+    fn what_was_pushed_together_can_be_taken_together_wherever_it_lies() {
+        let mut queue = Queue::new(HIGH_WATER);
+        // Far enough round the ring that some of them lie in two pieces.
+        for length in (1..200).cycle().take(1000) {
+            queue.push([&[1], &vec![2; length], &[3]], Load::Relayed).unwrap();
+            queue.push([b"next", b"", b""], Load::Answer).unwrap();
+            assert_eq!(queue.first(HIGH_WATER).concat(), [&[1][..], &vec![2; length], &[3]].concat());
+            queue.consume(1);
+            assert_eq!(queue.first(HIGH_WATER).concat(), [&vec![2; length][..], &[3]].concat());
+            assert_eq!(queue.first(1).concat(), [2]);
+            queue.consume(length + 1);
+            assert_eq!(queue.first(HIGH_WATER).concat(), b"next");
+            queue.consume(4);
+            assert!(queue.first(HIGH_WATER).concat().is_empty() && queue.frames.is_empty());
+        }
     }
 
     fn push(queue: &mut Queue, length: usize, load: Load) -> Result<(), Full> {

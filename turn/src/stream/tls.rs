@@ -3,7 +3,7 @@
 //! What rustls holds is bounded: a flight or a record of the client, and about as much of ours as one record, since
 //! it is fed from the connection's own queue only when what it had is gone.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -137,17 +137,30 @@ impl Tls {
                     },
                 }
             }
-            let [front, _] = queue.front();
-            let record = front.get(..front.len().min(RECORD)).unwrap_or_default();
-            if record.is_empty() || self.session.is_handshaking() {
+            if self.session.is_handshaking() || self.encrypt(queue)? == 0 {
                 return Ok(moved);
             }
-            let taken = self.session.writer().write(record).map_err(|_broken| CloseReason::Broken)?;
+        }
+    }
+
+    /// Encrypts what waits, up to the length of one record, and says how much. Each message has a record of its own:
+    /// a client that reads record by record, as coturn's does, may take one for the other.
+    fn encrypt(&mut self, queue: &mut Queue) -> Result<usize, CloseReason> {
+        let mut encrypted = 0;
+        while encrypted < RECORD {
+            let record = queue.first(RECORD).map(IoSlice::new);
+            if record.iter().all(|piece| piece.is_empty()) {
+                break;
+            }
+            let taken =
+                self.session.writer().write_vectored(&record).map_err(|_broken| CloseReason::Broken)?;
             if taken == 0 {
-                return Ok(moved);
+                break;
             }
             queue.consume(taken);
+            encrypted += taken;
         }
+        Ok(encrypted)
     }
 
     /// Says goodbye, if the kernel takes it.
@@ -187,5 +200,89 @@ fn failure(error: &Error) -> TlsFailure {
         | Error::PeerSentOversizedRecord => TlsFailure::Misbehaved,
         // The enum may grow.
         _ => TlsFailure::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    use super::*;
+    use crate::settings::TurnSettings;
+    use crate::stream::queue::Load;
+
+    const NAME: &str = "relay.example";
+
+    #[test]
+    fn every_message_has_a_record_of_its_own() {
+        let (mut tls, _client) = connected();
+        let mut queue = Queue::new(1 << 20);
+        for _ in 0..100 {
+            queue.push([b"head", b"data", b""], Load::Relayed).unwrap();
+        }
+        assert_eq!(tls.encrypt(&mut queue).unwrap(), 800);
+        let mut sent = Vec::new();
+        while tls.session.wants_write() {
+            tls.session.write_tls(&mut sent).unwrap();
+        }
+        assert_eq!(records(&sent), 100);
+    }
+
+    #[test]
+    fn no_more_is_encrypted_at_once_than_a_record_can_hold() {
+        let (mut tls, _client) = connected();
+        let mut queue = Queue::new(1 << 20);
+        queue.push([&[0; 3 * RECORD], b"", b""], Load::Relayed).unwrap();
+        for _ in 0..3 {
+            assert_eq!(tls.encrypt(&mut queue).unwrap(), RECORD);
+            tls.session.write_tls(&mut Vec::new()).unwrap();
+        }
+        assert_eq!(tls.encrypt(&mut queue).unwrap(), 0);
+    }
+
+    /// How many records these bytes are: type, version, length, fragment.
+    fn records(mut bytes: &[u8]) -> usize {
+        let mut count = 0;
+        while let [_, _, _, l0, l1, rest @ ..] = bytes {
+            bytes = &rest[usize::from(u16::from_be_bytes([*l0, *l1]))..];
+            count += 1;
+        }
+        count
+    }
+
+    /// Both ends after their handshake.
+    fn connected() -> (Tls, ClientConnection) {
+        let settings = TurnSettings { realm: NAME.to_owned(), ..TurnSettings::default() };
+        let certificates = Certificates::of(&settings).unwrap();
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates.current().chain {
+            roots.add(certificate.clone()).unwrap();
+        }
+        let client = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut client =
+            ClientConnection::new(Arc::new(client), ServerName::try_from(NAME).unwrap()).unwrap();
+        let mut tls = Tls::new(&config(certificates).unwrap()).unwrap();
+        while client.wants_write() || tls.session.wants_write() {
+            let (mut there, mut back) = (Vec::new(), Vec::new());
+            client.write_tls(&mut there).unwrap();
+            let mut there = &there[..];
+            while !there.is_empty() {
+                tls.session.read_tls(&mut there).unwrap();
+                tls.session.process_new_packets().unwrap();
+            }
+            tls.session.write_tls(&mut back).unwrap();
+            let mut back = &back[..];
+            while !back.is_empty() {
+                client.read_tls(&mut back).unwrap();
+                client.process_new_packets().unwrap();
+            }
+        }
+        assert!(!tls.is_handshaking() && !client.is_handshaking());
+        (tls, client)
     }
 }
