@@ -48,9 +48,9 @@ pub use dtls::NoDtls;
 pub use running::{RunningRelay, StopError};
 pub use settings::{
     AlternateSettings, DiscoverySettings, DtlsSettings, ExternalEntry, ExternalEntryError, ExternalError,
-    ExternalSettings, LimitSettings, MobilitySettings, PeerSettings, SettingsProblem, StrangerSettings,
-    StreamSettings, TcpRelaySettings, ThirdPartySettings, TlsSettings, TokenAlgorithm, TokenKeySettings,
-    TurnSettings,
+    ExternalSettings, LimitSettings, MobilitySettings, OffloadSettings, PeerSettings, SettingsProblem,
+    StrangerSettings, StreamSettings, TcpRelaySettings, ThirdPartySettings, TlsSettings, TokenAlgorithm,
+    TokenKeySettings, TurnSettings,
 };
 pub use start::{RelayKeys, SocketKind, StartError, start};
 pub use supervise::WorkerFailure;

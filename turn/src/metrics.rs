@@ -7,7 +7,8 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::dtls::counts::{DtlsCounts, Ending, Refusal};
 use crate::handover::HandoverCounts;
-use crate::io::outbox::{SendFailure, SendFailures};
+use crate::io::call::{SendFailure, SendFailures};
+use crate::io::offloads::IoCounts;
 use crate::stream::{self, StreamCounters};
 
 const ALLOCATIONS: &str = "causeway_turn_allocations";
@@ -21,6 +22,9 @@ const EVENTS_LOST: &str = "causeway_turn_events_lost_total";
 const DENIED_PEERS: &str = "causeway_turn_denied_peers_total";
 const PROXY_REFUSED: &str = "causeway_turn_proxy_datagrams_refused_total";
 const SEND_FAILURES: &str = "causeway_turn_send_failures_total";
+const DATAGRAMS: &str = "causeway_turn_datagrams_total";
+const CALLS: &str = "causeway_turn_socket_calls_total";
+const TRAINS_REFUSED: &str = "causeway_turn_trains_refused_total";
 const PEER_CONNECTIONS: &str = "causeway_turn_peer_connections";
 const HANDED_OVER: &str = "causeway_turn_handed_over_total";
 const DTLS_SESSIONS: &str = "causeway_turn_dtls_sessions";
@@ -39,6 +43,12 @@ pub(crate) fn describe() {
     describe_counter!(EVENTS_LOST, "Reports of workers that the control plane was too slow to take");
     describe_counter!(DENIED_PEERS, "Peers that clients were denied, by reason");
     describe_counter!(SEND_FAILURES, "Datagrams that the kernel did not send, by reason");
+    describe_counter!(
+        DATAGRAMS,
+        "Datagrams received and sent, each alone or in a train of them that passed through the kernel as one"
+    );
+    describe_counter!(CALLS, "Calls of the kernel that received or sent datagrams");
+    describe_counter!(TRAINS_REFUSED, "Trains that the kernel refused, whose datagrams were sent one by one");
     describe_gauge!(PEER_CONNECTIONS, "Connections between TCP allocations and peers");
     describe_counter!(
         HANDED_OVER,
@@ -58,6 +68,7 @@ pub(crate) struct Readings<'a> {
     pub(crate) reserved_ports: u64,
     pub(crate) dtls: &'a DtlsCounts,
     pub(crate) send_failures: &'a SendFailures,
+    pub(crate) io: IoCounts,
     pub(crate) events_lost: u64,
     pub(crate) streams: &'a StreamCounters,
     pub(crate) proxy_refused: u64,
@@ -82,6 +93,9 @@ pub(crate) struct Meter {
     denied_peers: [Total; Forbidden::ALL.len()],
     events_lost: Total,
     send_failures: [Total; SendFailure::ALL.len()],
+    received: Io,
+    sent: Io,
+    trains_refused: Total,
     streams: stream::Meter,
     proxy_refused: Total,
 }
@@ -89,6 +103,23 @@ pub(crate) struct Meter {
 struct Direction {
     bytes: Total,
     packets: Total,
+}
+
+/// One side of the sockets.
+struct Io {
+    calls: Total,
+    alone: Total,
+    in_trains: Total,
+}
+
+impl Io {
+    fn new(name: &'static str) -> Self {
+        Self {
+            calls: Total::new(counter!(CALLS, "direction" => name)),
+            alone: Total::new(counter!(DATAGRAMS, "direction" => name, "passage" => "alone")),
+            in_trains: Total::new(counter!(DATAGRAMS, "direction" => name, "passage" => "train")),
+        }
+    }
 }
 
 /// A worker's part of a gauge.
@@ -163,6 +194,9 @@ impl Meter {
             events_lost: Total::new(counter!(EVENTS_LOST)),
             send_failures: SendFailure::ALL
                 .map(|reason| Total::new(counter!(SEND_FAILURES, "reason" => reason.as_str()))),
+            received: Io::new("received"),
+            sent: Io::new("sent"),
+            trains_refused: Total::new(counter!(TRAINS_REFUSED)),
             streams: stream::Meter::new(),
             proxy_refused: Total::new(counter!(PROXY_REFUSED)),
         }
@@ -206,6 +240,13 @@ impl Meter {
         for (total, reason) in self.send_failures.iter_mut().zip(SendFailure::ALL) {
             total.read(readings.send_failures.of(reason));
         }
+        self.received.calls.read(readings.io.receive_calls);
+        self.received.alone.read(readings.io.received_alone);
+        self.received.in_trains.read(readings.io.received_in_trains);
+        self.sent.calls.read(readings.io.send_calls);
+        self.sent.alone.read(readings.io.sent_alone);
+        self.sent.in_trains.read(readings.io.sent_in_trains);
+        self.trains_refused.read(readings.io.trains_refused);
         self.streams.read(readings.streams);
         self.proxy_refused.read(readings.proxy_refused);
     }

@@ -6,6 +6,7 @@ mod dtls;
 mod external;
 mod limits;
 mod mobility;
+mod offloads;
 mod peers;
 mod strangers;
 mod streams;
@@ -31,6 +32,7 @@ pub use dtls::DtlsSettings;
 pub use external::{ExternalEntry, ExternalEntryError, ExternalError, ExternalSettings};
 pub use limits::LimitSettings;
 pub use mobility::MobilitySettings;
+pub use offloads::OffloadSettings;
 pub use peers::PeerSettings;
 pub use strangers::StrangerSettings;
 pub use streams::StreamSettings;
@@ -115,6 +117,8 @@ pub struct TurnSettings {
     pub discovery: DiscoverySettings,
     /// Clients that are sent to other nodes.
     pub alternates: AlternateSettings,
+    /// Trains of datagrams.
+    pub offloads: OffloadSettings,
 }
 
 impl Default for TurnSettings {
@@ -149,6 +153,7 @@ impl Default for TurnSettings {
             external: ExternalSettings::default(),
             discovery: DiscoverySettings::default(),
             alternates: AlternateSettings::default(),
+            offloads: OffloadSettings::default(),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::dtls::{self, DtlsSessions, NoDtls};
 use crate::external::ExternalWatch;
 use crate::files;
 use crate::handover;
+use crate::io::offloads::Offloads;
 use crate::io::reserved::ReservedSockets;
 use crate::io::sockets::{Sockets, WAKER};
 use crate::io::udp::CLIENT_BUFFER;
@@ -277,6 +278,8 @@ impl Starting {
         // An end of every allocation at once fits, so that usage is not lost to a revoked room or a drain.
         let (report_sender, reports) = mpsc::channel(REPORTS + 2 * settings.limits.allocations);
         let sources = Arc::new(Sources::new(settings.streams.max_connections_per_source));
+        let offloads = Offloads::probe(settings.offloads);
+        tracing::info!(receive = offloads.receive, send = offloads.send, "trains of datagrams");
         let polls = listeners
             .sockets
             .into_iter()
@@ -284,7 +287,7 @@ impl Starting {
             .map(|(listening, reserved)| {
                 let proxied = Proxied::new(Proxies::new(&settings.proxy_sources));
                 let streams = streams(settings, count, &sources, secure.config.as_ref());
-                poll(listening, streams, proxied, reserved)
+                poll(offloads, listening, streams, proxied, reserved)
             })
             .collect::<io::Result<Vec<_>>>()
             .map_err(StartError::Worker)?;
@@ -404,6 +407,7 @@ impl Starting {
 
 /// What a worker waits on: its sockets, and a waker for other threads.
 fn poll(
+    offloads: Offloads,
     listening: Vec<Listening>,
     streams: Streams,
     proxied: Proxied,
@@ -411,7 +415,8 @@ fn poll(
 ) -> io::Result<(Poll, Sockets, Arc<Waker>)> {
     let poll = Poll::new()?;
     let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-    let sockets = Sockets::new(poll.registry().try_clone()?, listening, streams, proxied, reserved)?;
+    let sockets =
+        Sockets::new(poll.registry().try_clone()?, offloads, listening, streams, proxied, reserved)?;
     Ok((poll, sockets, waker))
 }
 

@@ -5,6 +5,7 @@
 //! ```
 //! Time is read once a turn. Nothing in here logs, locks or allocates per datagram.
 
+mod datagrams;
 mod path_errors;
 mod records;
 
@@ -15,22 +16,20 @@ use std::time::Duration;
 
 use causeway_protocol::{Moment, Now};
 use causeway_service::clock;
-use causeway_turn_core::{
-    Action, ClientAddr, Control, Event, ListenerId, Payload, PeerAddr, Relay, Verdict, Via,
-};
+use causeway_turn_core::{Action, Control, Event, Payload, Relay, Verdict};
 use mio::{Events, Poll};
 use tokio::sync::{Notify, mpsc};
 
 use crate::control::Report;
 use crate::dtls::DtlsSessions;
-use crate::handover::{Full, Handed, Handover};
+use crate::handover::{Handed, Handover};
 use crate::io::arena::Arena;
-use crate::io::outbox::{Outbox, SendFailure};
+use crate::io::linux::Receiver;
+use crate::io::outbox::Outbox;
 use crate::io::ready::ReadyList;
-use crate::io::sockets::{SocketKey, Sockets, receive};
+use crate::io::sockets::{SocketKey, Sockets};
 use crate::io::udp::Fragmentation;
 use crate::metrics::{Meter, Readings};
-use crate::proxied::Sender;
 use crate::supervise::WorkerFailure;
 use crate::tcp_relay::TcpRelay;
 
@@ -42,10 +41,6 @@ use tcp_relay::TcpRelayWork;
 
 /// Datagrams of one turn, before timers and orders get their chance: some milliseconds of work. A guess.
 const TURN_BUDGET: usize = 1024;
-/// Datagrams of one side, clients or peers, before the other side reads: neither starves the other.
-const SIDE_BUDGET: usize = 128;
-/// Datagrams of one relay socket before the next one's: allocations of one worker share it fairly.
-const SOCKET_BUDGET: usize = 32;
 /// Datagrams of one turn that other workers passed on.
 const HANDOVER_BUDGET: usize = 128;
 /// Orders of one turn. Each may scan all allocations.
@@ -87,6 +82,7 @@ pub(crate) struct Worker {
 struct Running {
     worker: Worker,
     arena: Arena,
+    receiver: Receiver,
     outbox: Outbox,
     clients: ReadyList,
     peers: ReadyList,
@@ -105,9 +101,10 @@ impl Worker {
     pub(crate) fn run(self) -> Result<(), WorkerFailure> {
         let mut events = Events::with_capacity(EVENTS);
         let mut running = Running {
-            worker: self,
             arena: Arena::new(),
-            outbox: Outbox::new(),
+            receiver: Receiver::new(datagrams::MESSAGES),
+            outbox: Outbox::new(self.sockets.offloads),
+            worker: self,
             clients: ReadyList::default(),
             peers: ReadyList::default(),
             streams: StreamWork::new(),
@@ -190,6 +187,8 @@ impl Running {
         }
         self.tend_sessions(now);
         self.perform(now);
+        // What waits for somebody's answer does not wait for the next turn.
+        self.flush();
         self.tend_splices(now);
         self.tend_streams(now);
         if self.metrics_due.is_some_and(|due| due <= now.moment) {
@@ -226,7 +225,7 @@ impl Running {
                     };
                     room.copy_from_slice(&datagram);
                     let verdict = self.worker.relay.on_client(now, from, room);
-                    self.conclude(now, verdict, datagram.len());
+                    self.conclude_room(now, verdict, datagram.len());
                 }
                 Handed::Connection(connection) => self.take_over(now, *connection),
             }
@@ -256,95 +255,6 @@ impl Running {
             && self.tcp_relay.ready.is_empty()
     }
 
-    fn read_clients(&mut self, now: Now) -> usize {
-        let mut read = 0;
-        while read < SIDE_BUDGET {
-            let Some(index) = self.clients.pop() else { break };
-            let Ok(index) = u16::try_from(index) else { continue };
-            read += self.read_socket(now, SocketKey::Client(ListenerId(index)), SIDE_BUDGET - read);
-        }
-        read
-    }
-
-    fn read_peers(&mut self, now: Now) -> usize {
-        let mut read = 0;
-        while read < SIDE_BUDGET {
-            let Some(slot) = self.peers.pop() else { break };
-            let Ok(slot) = u32::try_from(slot) else { continue };
-            read += self.read_socket(now, SocketKey::Relay(slot), SOCKET_BUDGET);
-        }
-        read
-    }
-
-    /// Reads at most `budget` datagrams and says how many; a socket that may hold more is listed again.
-    fn read_socket(&mut self, now: Now, key: SocketKey, budget: usize) -> usize {
-        for read in 0..budget {
-            if !self.read_datagram(now, key) {
-                return read;
-            }
-        }
-        match key {
-            SocketKey::Client(listener) => self.clients.push(usize::from(listener.0)),
-            SocketKey::Relay(slot) => self.peers.push(slot as usize),
-            SocketKey::Acceptor(_) | SocketKey::Stream(_) => self.on_stream_ready(key),
-            SocketKey::RelayAcceptor(_) | SocketKey::Peer(_) | SocketKey::DataConnection(_) => {}
-        }
-        budget
-    }
-
-    /// Reads one datagram and does what the relay says; `false` if there was none.
-    fn read_datagram(&mut self, now: Now, key: SocketKey) -> bool {
-        self.make_room();
-        let Some(room) = self.arena.room() else { return false };
-        let worker = &mut self.worker;
-        let (verdict, length) = match key {
-            SocketKey::Client(listener) => {
-                let Some(socket) = worker.sockets.listener(listener) else { return false };
-                let Some((length, source)) = receive(socket, room) else { return false };
-                let datagram = room.get(..length).unwrap_or_default();
-                let (length, source, behind_proxy) =
-                    match worker.sockets.proxied.sender(source, listener, datagram) {
-                        Sender::Itself => (length, source, false),
-                        Sender::Behind(header, client) => {
-                            room.copy_within(header..length, 0);
-                            (length - header, client, true)
-                        }
-                        Sender::Nobody => return true,
-                    };
-                let datagram = room.get(..length).unwrap_or_default();
-                if worker.dtls.takes(datagram) {
-                    self.read_record(now, source, listener, length);
-                    return true;
-                }
-                let from = ClientAddr { source, listener, via: Via::Udp };
-                // Another worker would not know the way back through the proxy.
-                if !behind_proxy && let Some(owner) = worker.handover.owner(now, from, datagram) {
-                    self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
-                    if worker.handover.pass_on(owner, from, datagram) == Err(Full) {
-                        self.outbox.count_failure(SendFailure::HandoverFull);
-                    }
-                    return true;
-                }
-                (worker.relay.on_client(now, from, datagram), length)
-            }
-            SocketKey::Relay(slot) => {
-                // Closed since it was listed.
-                let Some(relay) = worker.sockets.relay(slot) else { return false };
-                let Some((length, source)) = receive(&relay.socket, room) else { return false };
-                let datagram = room.get(..length).unwrap_or_default();
-                (worker.relay.on_peer(now, relay.port, PeerAddr::new(source), datagram), length)
-            }
-            // These carry no datagrams.
-            SocketKey::Acceptor(_)
-            | SocketKey::Stream(_)
-            | SocketKey::RelayAcceptor(_)
-            | SocketKey::Peer(_)
-            | SocketKey::DataConnection(_) => return false,
-        };
-        self.conclude(now, verdict, length);
-        true
-    }
-
     /// Room in the arena for a datagram, and in the outbox for what becomes of it.
     fn make_room(&mut self) {
         if self.outbox.is_full() || self.arena.room().is_none() {
@@ -353,13 +263,19 @@ impl Running {
     }
 
     /// Does what the relay says about the datagram of `length` bytes that is in the arena's room.
-    fn conclude(&mut self, now: Now, verdict: Verdict, length: usize) {
+    fn conclude_room(&mut self, now: Now, verdict: Verdict, length: usize) {
+        let kept = match verdict {
+            Verdict::ToPeer { .. } | Verdict::ToClient { .. } => self.arena.keep(length),
+            Verdict::Handled | Verdict::Dropped(_) => 0..0,
+        };
+        self.conclude(now, verdict, &kept);
+    }
+
+    /// Does what the relay says about the datagram that was kept at `kept`.
+    fn conclude(&mut self, now: Now, verdict: Verdict, kept: &Range<usize>) {
         self.note_activity(now);
         match verdict {
-            Verdict::ToPeer { .. } | Verdict::ToClient { .. } => {
-                let kept = self.arena.keep(length);
-                self.plan(verdict, &kept);
-            }
+            Verdict::ToPeer { .. } | Verdict::ToClient { .. } => self.plan(verdict, kept),
             // At once: the core's queue of actions is bounded.
             Verdict::Handled => self.perform(now),
             Verdict::Dropped(_) => {}
@@ -409,10 +325,12 @@ impl Running {
                     self.worker.tcp_relay.unlisten(port);
                 }
                 Action::Reply { to, bytes } => {
+                    self.make_room();
                     let Worker { sockets, dtls, .. } = &mut self.worker;
                     self.outbox.reply(sockets, dtls, to, bytes.as_bytes());
                 }
                 Action::PaddedReply { to, bytes } => {
+                    self.make_room();
                     let Worker { sockets, dtls, .. } = &mut self.worker;
                     self.outbox.reply(sockets, dtls, to, &bytes);
                 }
@@ -452,6 +370,7 @@ impl Running {
             reserved_ports: self.worker.sockets.reserved.taken_over(),
             dtls: self.worker.dtls.counts(),
             send_failures: self.outbox.failures(),
+            io: self.outbox.counts,
             streams: self.worker.sockets.streams.counters(),
             proxy_refused: self.worker.sockets.proxied.refused,
             events_lost: self.events_lost,

@@ -82,7 +82,8 @@ impl Header {
     /// A STUN header, XOR-PEER-ADDRESS for IPv6, and the head of DATA: the longest there is.
     pub const CAPACITY: usize = 20 + 24 + 4;
 
-    pub(crate) const EMPTY: Self = Self { length: 0, bytes: [0; Self::CAPACITY] };
+    /// Nothing stands in front of the payload.
+    pub const EMPTY: Self = Self { length: 0, bytes: [0; Self::CAPACITY] };
 
     /// The header of a ChannelData message.
     pub(crate) fn channel_data(header: [u8; 4]) -> Self {

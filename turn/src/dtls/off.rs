@@ -9,7 +9,7 @@ use causeway_turn_core::{ClientAddr, ListenerId};
 use super::NoDtls;
 use super::counts::DtlsCounts;
 use crate::certificates::Certificates;
-use crate::io::outbox::SendFailure;
+use crate::io::call::SendFailure;
 use crate::settings::{DtlsSettings, TurnSettings};
 
 /// Nothing to show.
@@ -40,8 +40,8 @@ impl DtlsSessions {
         _now: Moment,
         _source: SocketAddr,
         _listener: ListenerId,
+        _datagram: &[u8],
         _room: &mut [u8],
-        _length: usize,
         _send: impl FnMut(&[u8]),
     ) -> Option<ClientAddr> {
         None

@@ -16,7 +16,7 @@ use super::counts::{DtlsCounts, Ending, Refusal};
 use super::handshakes::{Handshakes, Source};
 use super::identity::Identity;
 use super::session::{self, MAX_DATAGRAM, MAX_PLAINTEXT, NEVER, Session, Stage, Step};
-use crate::io::outbox::SendFailure;
+use crate::io::call::SendFailure;
 use crate::settings::DtlsSettings;
 
 enum Slot {
@@ -80,19 +80,17 @@ impl DtlsSessions {
         self.identity.is_some() && classify(datagram) == Kind::Dtls
     }
 
-    /// Takes the datagram in the first `length` bytes of `room`, and overwrites it. `send` gets what has to go to
-    /// `source` at once. `Some`: the client has sent data, which [`plaintext`](Self::plaintext) finds in `room`.
+    /// Takes a datagram; `room` is for what is in it. `send` gets what has to go to `source` at once. `Some`: the client has sent data, which [`plaintext`](Self::plaintext) finds in `room`.
     pub(crate) fn receive(
         &mut self,
         now: Moment,
         source: SocketAddr,
         listener: ListenerId,
+        datagram: &[u8],
         room: &mut [u8],
-        length: usize,
         mut send: impl FnMut(&[u8]),
     ) -> Option<ClientAddr> {
         self.plaintexts.clear();
-        let datagram = room.get(..length).unwrap_or_default();
         let (slot, session) = match self.session_of(now, source, listener, datagram) {
             Ok(found) => found,
             Err(refusal) => {

@@ -160,17 +160,12 @@ impl Talk {
             return;
         }
         let Some(client) = self.clients.get_mut(who) else { return };
-        self.room.get_mut(..datagram.len()).expect("a datagram fits").copy_from_slice(datagram);
         let mut answers = Vec::new();
         let listener = ListenerId(0);
-        let known = self.sessions.receive(
-            self.now,
-            client.source,
-            listener,
-            &mut self.room,
-            datagram.len(),
-            |record| answers.push(record.to_vec()),
-        );
+        let known =
+            self.sessions.receive(self.now, client.source, listener, datagram, &mut self.room, |record| {
+                answers.push(record.to_vec());
+            });
         for index in 0.. {
             let Some(range) = self.sessions.plaintext(index) else { break };
             assert!(known.is_some(), "plaintext has a client");

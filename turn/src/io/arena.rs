@@ -1,40 +1,82 @@
-//! The memory that received datagrams stay in, packed densely, until the sends planned from them have left.
+//! The memory that received messages stay in, each in a slot of its own, until the sends planned from them have left.
 //!
 //! ```text
-//! | datagram | pad | datagram | pad | …        free: at least one largest datagram, or full |
+//! | message   | message   | …    free slots, of which at least one remains for what is decrypted |
+//! |<- held while its datagrams are taken one by one ->|
 //! ```
 
 use std::ops::Range;
 
-/// The largest UDP payload is 65 507 bytes over IPv4 and 65 527 over IPv6: with this much room nothing is cut.
-const LARGEST_DATAGRAM: usize = 65_536;
-/// Room for the datagrams of one pass at usual sizes: about 150 of 1.2 kB. A guess that fits a core's L2 cache.
-const SIZE: usize = 4 * LARGEST_DATAGRAM;
-/// Datagrams start on a cache line.
+/// A train of datagrams has at most as many bytes as an IPv4 packet: with this much room nothing is cut.
+const SLOT: usize = 65_536;
+/// From one slot to the next. Beginnings 64 KiB apart would share the few lines of a cache that their address selects.
+const STRIDE: usize = SLOT + 17 * ALIGNMENT;
+/// A cache line.
 const ALIGNMENT: usize = 64;
+/// Messages of one pass. Memory that no message has reached yet is not there: a slot costs a page until trains come.
+const SLOTS: usize = 65;
 
 /// One worker's receive memory, allocated once.
 pub(crate) struct Arena {
     bytes: Box<[u8]>,
+    /// Slots with something in them, from the first on.
     used: usize,
+    /// Of these, the slots that stay when the others are cleared.
+    held: usize,
 }
 
 impl Arena {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; SIZE].into_boxed_slice(), used: 0 }
+        Self { bytes: vec![0; SLOTS * STRIDE].into_boxed_slice(), used: 0, held: 0 }
     }
 
-    /// Room for one datagram of any size; `None` when the arena has to be cleared first.
+    /// How many messages can be received. One slot remains for a message that one of them becomes.
+    pub(crate) fn free(&self) -> usize {
+        (SLOTS - 1).saturating_sub(self.used)
+    }
+
+    /// The free slots, in order.
+    pub(crate) fn slots(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let free = self.bytes.get_mut(self.used * STRIDE..).unwrap_or_default();
+        free.chunks_exact_mut(STRIDE).filter_map(|slot| slot.get_mut(..SLOT))
+    }
+
+    /// Holds the next `count` slots, which have been received into, until [`release`](Self::release). Says where the
+    /// first begins.
+    pub(crate) fn hold(&mut self, count: usize) -> usize {
+        let start = self.used * STRIDE;
+        self.used = (self.used + count).min(SLOTS);
+        self.held = self.used;
+        start
+    }
+
+    /// Where in the slot of this place, counted from the one that begins at `start`, `length` bytes are.
+    pub(crate) fn in_slot(start: usize, place: usize, length: usize) -> Range<usize> {
+        let start = start + place * STRIDE;
+        start..start + length.min(SLOT)
+    }
+
+    /// What was held has been looked at.
+    pub(crate) fn release(&mut self) {
+        self.held = 0;
+    }
+
+    /// Room for one message; `None` when the arena has to be cleared first.
     pub(crate) fn room(&mut self) -> Option<&mut [u8]> {
-        self.bytes.get_mut(self.used..)?.get_mut(..LARGEST_DATAGRAM)
+        self.slots().next()
+    }
+
+    /// What is at `range`, and room for one more message.
+    pub(crate) fn at_and_room(&mut self, range: Range<usize>) -> Option<(&[u8], &mut [u8])> {
+        let (used, free) = self.bytes.split_at_mut_checked(self.used * STRIDE)?;
+        Some((used.get(range)?, free.get_mut(..SLOT)?))
     }
 
     /// Keeps the first `length` bytes of [`room`](Self::room) and says where they are.
     pub(crate) fn keep(&mut self, length: usize) -> Range<usize> {
-        let start = self.used;
-        let end = start + length;
-        self.used = end.next_multiple_of(ALIGNMENT);
-        start..end
+        let start = self.used * STRIDE;
+        self.used += 1;
+        Self::in_slot(start, 0, length)
     }
 
     /// What was kept at `range`; empty if nothing was.
@@ -42,9 +84,9 @@ impl Arena {
         self.bytes.get(range).unwrap_or_default()
     }
 
-    /// Forgets all datagrams.
+    /// Forgets all messages that are not held.
     pub(crate) fn clear(&mut self) {
-        self.used = 0;
+        self.used = self.held;
     }
 }
 
@@ -63,24 +105,40 @@ mod tests {
     }
 
     #[test]
-    fn room_is_for_the_largest_datagram_or_there_is_none() {
+    fn what_is_held_stays_even_then() {
         let mut arena = Arena::new();
-        let mut kept = 0;
-        while let Some(room) = arena.room() {
-            assert_eq!(room.len(), LARGEST_DATAGRAM);
-            arena.keep(1200);
-            kept += 1;
+        for (slot, text) in arena.slots().zip([b"one", b"two"]) {
+            slot[..3].copy_from_slice(text);
         }
-        assert!(kept > 100, "{kept}");
+        let start = arena.hold(2);
+        arena.room().unwrap()[..5].copy_from_slice(b"three");
+        arena.keep(5);
+        arena.clear();
+        arena.room().unwrap()[..4].copy_from_slice(b"four");
+        let (two, room) = arena.at_and_room(Arena::in_slot(start, 1, 3)).unwrap();
+        assert_eq!((two, &room[..5]), (&b"two"[..], &b"foure"[..]));
+        arena.release();
+        arena.clear();
+        assert_eq!(arena.free(), SLOTS - 1);
+    }
+
+    #[test]
+    fn room_is_for_the_largest_message_or_there_is_none() {
+        let mut arena = Arena::new();
+        let fitted = std::iter::from_fn(|| {
+            assert!(arena.room()?.len() >= 65_535);
+            Some(arena.keep(1200))
+        });
+        assert_eq!(fitted.count(), SLOTS);
         arena.clear();
         assert!(arena.room().is_some());
     }
 
     #[test]
-    fn the_largest_datagrams_fill_it_without_a_gap() {
+    fn a_slot_is_left_when_as_many_messages_came_as_can_be_received() {
         let mut arena = Arena::new();
-        let fitted =
-            std::iter::from_fn(|| arena.room().is_some().then(|| arena.keep(LARGEST_DATAGRAM))).count();
-        assert_eq!(fitted, SIZE / LARGEST_DATAGRAM);
+        arena.hold(arena.free());
+        assert_eq!(arena.free(), 0);
+        assert!(arena.room().is_some());
     }
 }

@@ -1,73 +1,58 @@
 //! The one place that sends. Sends are planned while datagrams are read and leave together.
 //!
-//! A send is header, payload and padding as an I/O vector: the payload stays where it was received. When a
-//! socket's buffer is full (`EAGAIN`) the datagram is dropped and counted: a relay that queued it would only hide
-//! the congestion from the two ends, which have to react to it. Streams have short queues, since a frame cannot be
-//! sent in part: see [`crate::stream`].
+//! A datagram is header, body and padding as an I/O vector: what was received stays where it is. Datagrams that form a
+//! [train](crate::io::runs) leave as one message, and messages of one socket in one call. When a socket's buffer is
+//! full (`EAGAIN`) the datagram is dropped and counted: a relay that queued it would only hide the congestion from the
+//! two ends, which have to react to it. Streams have short queues, since a frame cannot be sent in part: see
+//! [`crate::stream`].
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::ops::Range;
 
 use causeway_turn_core::{ClientAddr, Header, PeerAddr, RelayPort, Via};
-use rustix::io::Errno;
-use socket2::{SockAddr, SockRef};
 
 use crate::dtls::DtlsSessions;
 use crate::io::arena::Arena;
-use crate::io::sockets::{Sockets, is_of_an_earlier_one};
+use crate::io::call::{Account, Call, Planned, SendFailure, SendFailures, Senders, failure};
+use crate::io::offloads::{IoCounts, Offloads};
+use crate::io::runs::{Body, Piece, Runs, Way};
+use crate::io::sockets::Sockets;
 use crate::io::udp::Fragmentation;
-use crate::labels::{labels, tally};
 use crate::stream::{Load, PushError};
 
-/// Sends that are planned before they leave: as many datagrams as an arena holds, roughly.
-const PLANNED: usize = 256;
-
-labels! {
-    /// Why a datagram did not leave. The names are the values of a metric's label.
-    SendFailure {
-        /// The socket's or the device's buffer is full (`EAGAIN`, `ENOBUFS`, `ENOMEM`).
-        BufferFull = "buffer_full",
-        /// Larger than the path allows with DF set, or than UDP carries (`EMSGSIZE`).
-        TooLarge = "too_large",
-        /// No route, or the destination said that nobody is there.
-        Unreachable = "unreachable",
-        /// A firewall rule or a broadcast address (`EPERM`, `EACCES`).
-        Forbidden = "forbidden",
-        /// The socket has been closed since the send was planned.
-        Closed = "closed",
-        /// A client over TCP or TLS reads too slowly: its queue is full.
-        QueueFull = "queue_full",
-        /// The client's allocation is another worker's, and that worker's queue is full.
-        HandoverFull = "handover_full",
-        /// Anything else the kernel said.
-        Other = "other",
-    }
-}
-
-tally! {
-    /// Failures so far, by reason.
-    SendFailures of SendFailure
-}
-
-enum Planned {
-    ToPeer { on: RelayPort, to: PeerAddr, payload: Range<usize>, fragmentation: Fragmentation },
-    ToClient { to: ClientAddr, header: Header, payload: Range<usize>, padding: u8 },
-}
+/// Datagrams that are planned before they leave.
+const PLANNED: usize = 512;
+/// Messages that leave in one call. Linux takes up to 1024.
+const MESSAGES: usize = 64;
+/// Bytes of answers that are planned before they leave.
+const ANSWERS: usize = 32_768;
+/// More than an answer has, unless a client asks for padding.
+const ANSWER: usize = 2048;
 
 /// Sends that wait for the end of a pass.
 pub(crate) struct Outbox {
-    planned: Vec<Planned>,
+    runs: Runs,
+    /// What is planned and nowhere else.
+    answers: Vec<u8>,
+    senders: Senders,
     failures: SendFailures,
+    pub(crate) counts: IoCounts,
 }
 
 impl Outbox {
-    pub(crate) fn new() -> Self {
-        Self { planned: Vec::with_capacity(PLANNED), failures: SendFailures::default() }
+    pub(crate) fn new(offloads: Offloads) -> Self {
+        Self {
+            runs: Runs::new(PLANNED, offloads.send),
+            answers: Vec::with_capacity(ANSWERS),
+            senders: Senders::new(MESSAGES, PLANNED),
+            failures: SendFailures::default(),
+            counts: IoCounts::default(),
+        }
     }
 
     /// No further send can be planned before a [`flush`](Self::flush).
     pub(crate) fn is_full(&self) -> bool {
-        self.planned.len() >= PLANNED
+        self.runs.len() >= PLANNED || self.answers.len() + ANSWER > ANSWERS
     }
 
     pub(crate) fn failures(&self) -> &SendFailures {
@@ -87,7 +72,8 @@ impl Outbox {
         payload: Range<usize>,
         fragmentation: Fragmentation,
     ) {
-        self.planned.push(Planned::ToPeer { on, to, payload, fragmentation });
+        let piece = Piece { header: Header::EMPTY, body: Body::Received(payload), padding: 0 };
+        self.runs.push(Way::Peer { on, to, fragmentation }, piece);
     }
 
     /// Plans `header`, `payload`, a range of the arena, and so many zero bytes for a client.
@@ -98,30 +84,10 @@ impl Outbox {
         payload: Range<usize>,
         padding: u8,
     ) {
-        self.planned.push(Planned::ToClient { to, header, payload, padding });
+        self.runs.push(way_to(to), Piece { header, body: Body::Received(payload), padding });
     }
 
-    /// Sends everything that was planned.
-    pub(crate) fn flush(&mut self, arena: &Arena, sockets: &mut Sockets, dtls: &mut DtlsSessions) {
-        for planned in self.planned.drain(..) {
-            let sent = match planned {
-                Planned::ToPeer { on, to, payload, fragmentation } => {
-                    send_to_peer(sockets, on, to, arena.at(payload), fragmentation)
-                }
-                Planned::ToClient { to, header, payload, padding } => {
-                    let padding = PADDING.get(..usize::from(padding)).unwrap_or_default();
-                    let parts = [header.as_bytes(), arena.at(payload), padding];
-                    send_to_client(sockets, dtls, to, parts, Load::Relayed)
-                }
-            };
-            if let Err(failure) = sent {
-                self.failures.count(failure);
-            }
-        }
-        sockets.streams.flush();
-    }
-
-    /// Sends a whole answer: at once, or with the next [`flush`](Self::flush) if it goes into a stream.
+    /// Plans a whole answer; into a stream or a session it goes at once.
     pub(crate) fn reply(
         &mut self,
         sockets: &mut Sockets,
@@ -129,16 +95,86 @@ impl Outbox {
         to: ClientAddr,
         bytes: &[u8],
     ) {
-        if let Err(failure) = send_to_client(sockets, dtls, to, [bytes, &[], &[]], Load::Answer) {
-            self.failures.count(failure);
+        match way_to(to) {
+            way @ (Way::Client { .. } | Way::Peer { .. }) => {
+                let start = self.answers.len();
+                self.answers.extend_from_slice(bytes);
+                let body = Body::Answer(start..self.answers.len());
+                self.runs.push(way, Piece { header: Header::EMPTY, body, padding: 0 });
+            }
+            Way::Session(_) => {
+                if let Err(failure) = send_in_session(sockets, dtls, to, [bytes, &[], &[]], Load::Answer) {
+                    self.failures.count(failure);
+                }
+            }
         }
     }
 
     /// Sends a record of DTLS itself, a handshake's or an alert.
     pub(crate) fn send_record(&mut self, sockets: &Sockets, to: ClientAddr, record: &[u8]) {
-        if let Err(failure) = send_datagram(sockets, to, [record, &[], &[]]) {
+        if let Err(failure) = send_datagram(sockets, to, record) {
             self.failures.count(failure);
         }
+    }
+
+    /// Sends everything that was planned.
+    pub(crate) fn flush(&mut self, arena: &Arena, sockets: &mut Sockets, dtls: &mut DtlsSessions) {
+        let mut first = 0;
+        let mut trains_fail = false;
+        loop {
+            let together = self.runs.together(first, MESSAGES);
+            let Some(run) = together.first() else { break };
+            first += together.len();
+            let planned = Planned { runs: &self.runs, arena, answers: &self.answers };
+            let mut account = Account { failures: &mut self.failures, counts: &mut self.counts };
+            match run.way {
+                Way::Session(client) => {
+                    for piece in self.runs.pieces(run) {
+                        let sent =
+                            send_in_session(sockets, dtls, client, planned.parts(piece), Load::Relayed);
+                        if let Err(failure) = sent {
+                            account.lost(1, failure);
+                        }
+                    }
+                }
+                Way::Client { listener, .. } => {
+                    let Some(socket) = sockets.listener(listener) else {
+                        account.all_lost(together, SendFailure::Closed);
+                        continue;
+                    };
+                    let proxied = &sockets.proxied;
+                    let call = Call {
+                        socket,
+                        attempts: 1,
+                        to: |way: &Way| proxied.way(way.destination(), listener),
+                    };
+                    let ended = call.send(&mut self.senders, &planned, together, &mut account);
+                    trains_fail |= ended.trains_fail;
+                }
+                Way::Peer { on, fragmentation, .. } => {
+                    let Some(relay) = sockets.relay_mut(on.slot) else {
+                        account.all_lost(together, SendFailure::Closed);
+                        continue;
+                    };
+                    if let Err(error) = relay.set_fragmentation(fragmentation) {
+                        account.all_lost(together, failure(&error));
+                        continue;
+                    }
+                    let call = Call { socket: &relay.socket, attempts: SEND_ATTEMPTS, to: Way::destination };
+                    let ended = call.send(&mut self.senders, &planned, together, &mut account);
+                    trains_fail |= ended.trains_fail;
+                    if let Some(oversized) = ended.oversized {
+                        relay.oversized = Some(PeerAddr::new(oversized));
+                    }
+                }
+            }
+        }
+        if trains_fail {
+            self.runs.give_up_trains();
+        }
+        self.runs.clear();
+        self.answers.clear();
+        sockets.streams.flush();
     }
 }
 
@@ -146,38 +182,15 @@ impl Outbox {
 /// two attempts, the second succeeds. A guess.
 const SEND_ATTEMPTS: u32 = 3;
 
-/// RFC 8489 §14: attributes end on a multiple of four bytes.
-const PADDING: [u8; 3] = [0; 3];
-
-fn send_to_peer(
-    sockets: &mut Sockets,
-    on: RelayPort,
-    to: PeerAddr,
-    payload: &[u8],
-    fragmentation: Fragmentation,
-) -> Result<(), SendFailure> {
-    let relay = sockets.relay_mut(on.slot).ok_or(SendFailure::Closed)?;
-    relay.set_fragmentation(fragmentation).map_err(|error| failure(&error))?;
-    let mut attempts = 1..SEND_ATTEMPTS;
-    loop {
-        match relay.socket.send_to(payload, to.socket()) {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The relay's other peers must not suffer from one that is gone.
-            Err(error) if is_of_an_earlier_one(&error) && attempts.next().is_some() => {}
-            Err(error) => {
-                let failure = failure(&error);
-                if failure == SendFailure::TooLarge {
-                    relay.oversized = Some(to);
-                }
-                return Err(failure);
-            }
-        }
+fn way_to(client: ClientAddr) -> Way {
+    match client.via {
+        Via::Udp => Way::Client { listener: client.listener, to: client.source },
+        Via::Dtls(_) | Via::Tcp(_) | Via::Tls(_) => Way::Session(client),
     }
 }
 
-/// Sends header, payload and padding the way the client came.
-fn send_to_client(
+/// Sends header, payload and padding into a client's connection or session.
+fn send_in_session(
     sockets: &mut Sockets,
     dtls: &mut DtlsSessions,
     to: ClientAddr,
@@ -185,8 +198,9 @@ fn send_to_client(
     load: Load,
 ) -> Result<(), SendFailure> {
     match to.via {
-        Via::Udp => send_datagram(sockets, to, parts),
-        Via::Dtls(_) => dtls.seal(to, parts, |record| send_datagram(sockets, to, [record, &[], &[]])),
+        // Not a session: these are planned on another way.
+        Via::Udp => Err(SendFailure::Other),
+        Via::Dtls(_) => dtls.seal(to, parts, |record| send_datagram(sockets, to, record)),
         Via::Tcp(session) | Via::Tls(session) => {
             sockets.streams.push(session, to.source, parts, load).map_err(|error| match error {
                 PushError::Closed => SendFailure::Closed,
@@ -196,32 +210,14 @@ fn send_to_client(
     }
 }
 
-fn send_datagram(sockets: &Sockets, to: ClientAddr, parts: [&[u8]; 3]) -> Result<(), SendFailure> {
+fn send_datagram(sockets: &Sockets, to: ClientAddr, datagram: &[u8]) -> Result<(), SendFailure> {
     let socket = sockets.listener(to.listener).ok_or(SendFailure::Closed)?;
-    let to = SockAddr::from(sockets.proxied.way(to.source, to.listener));
-    let parts = parts.map(IoSlice::new);
+    let to = sockets.proxied.way(to.source, to.listener);
     loop {
-        match SockRef::from(socket).send_to_vectored(&parts, &to) {
+        match socket.send_to(datagram, to) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failure(&error)),
         }
-    }
-}
-
-fn failure(error: &io::Error) -> SendFailure {
-    match Errno::from_io_error(error) {
-        Some(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => SendFailure::BufferFull,
-        Some(Errno::MSGSIZE) => SendFailure::TooLarge,
-        Some(
-            Errno::NETUNREACH
-            | Errno::HOSTUNREACH
-            | Errno::CONNREFUSED
-            | Errno::NETDOWN
-            | Errno::HOSTDOWN
-            | Errno::ADDRNOTAVAIL,
-        ) => SendFailure::Unreachable,
-        Some(Errno::PERM | Errno::ACCESS) => SendFailure::Forbidden,
-        Some(_) | None => SendFailure::Other,
     }
 }

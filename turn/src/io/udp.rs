@@ -9,7 +9,7 @@ use rustix::net::sockopt::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::io::linux;
+use crate::io::path_errors::keep_path_errors;
 
 /// Asked of the kernel for each client socket, in bytes each way: 20 ms of 1.6 Gbit/s. A guess.
 pub(crate) const CLIENT_BUFFER: usize = 4 << 20;
@@ -66,7 +66,7 @@ pub(crate) fn relay(address: SocketAddr) -> io::Result<UdpSocket> {
     grow(&socket, RELAY_BUFFER)?;
     let socket = UdpSocket::from_std(socket.into());
     set_fragmentation(&socket, address, Fragmentation::Allowed)?;
-    linux::keep_path_errors(&socket, address)?;
+    keep_path_errors(&socket, address)?;
     Ok(socket)
 }
 

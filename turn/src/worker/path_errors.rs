@@ -4,7 +4,7 @@ use causeway_protocol::Now;
 use causeway_turn_core::Verdict;
 
 use super::{METRICS_EVERY, Running};
-use crate::io::linux::path_error;
+use crate::io::path_errors::path_error;
 
 /// Errors of one turn. They come one for each datagram to a peer that is gone, and are less urgent than data.
 const BUDGET: usize = 128;
@@ -30,7 +30,7 @@ impl Running {
         for read in 0..SOCKET_BUDGET {
             // Closed since it was listed.
             let Some(relay) = self.worker.sockets.relay(slot) else { return read };
-            let Ok(Some(error)) = path_error(&relay.socket) else { return read };
+            let Ok(Some(error)) = path_error(&relay.socket, &mut self.receiver) else { return read };
             // A second attempt to send has the error once more.
             if last.replace(error) == Some(error) {
                 continue;

@@ -1,6 +1,7 @@
 //! A worker's DTLS clients: from the record that came in to the relay, and their sessions' timers and ends.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use causeway_protocol::Now;
 use causeway_turn_core::{ClientAddr, ListenerId, Verdict, Via};
@@ -8,16 +9,23 @@ use causeway_turn_core::{ClientAddr, ListenerId, Verdict, Via};
 use super::{METRICS_EVERY, Running, Worker};
 
 impl Running {
-    /// Reads a record that is in the arena's room. Its plaintext comes to lie in the same place.
-    pub(super) fn read_record(&mut self, now: Now, source: SocketAddr, listener: ListenerId, length: usize) {
+    /// Reads a datagram of records. Its plaintext comes to lie in the arena's room.
+    pub(super) fn read_record(
+        &mut self,
+        now: Now,
+        source: SocketAddr,
+        listener: ListenerId,
+        datagram: Range<usize>,
+    ) {
         self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
-        let Some(room) = self.arena.room() else { return };
+        self.make_room();
+        let Some((datagram, room)) = self.arena.at_and_room(datagram) else { return };
         let Worker { sockets, dtls, .. } = &mut self.worker;
         let outbox = &mut self.outbox;
         // Where datagrams go, whichever session it is.
         let to = ClientAddr { source, listener, via: Via::Udp };
         let sent = |record: &[u8]| outbox.send_record(sockets, to, record);
-        if let Some(client) = dtls.receive(now.moment, source, listener, room, length, sent) {
+        if let Some(client) = dtls.receive(now.moment, source, listener, datagram, room, sent) {
             // One datagram brings one message, or several if the client put records together.
             let kept = self.arena.keep(dtls.plaintext_end());
             let mut index = 0;

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{METRICS_EVERY, Running};
 use crate::handover::Full;
-use crate::io::outbox::SendFailure;
+use crate::io::call::SendFailure;
 use crate::io::ready::ReadyList;
 use crate::io::sockets::SocketKey;
 use crate::stream::{CHUNK, Chunk, Connection, RefusalReason, next_frame};
@@ -125,7 +125,7 @@ impl Running {
             let Some(room) = self.arena.room().and_then(|room| room.get_mut(..frame.len())) else { break };
             room.copy_from_slice(frame);
             let verdict = self.worker.relay.on_client(now, from, room);
-            self.conclude(now, verdict, frame.len());
+            self.conclude_room(now, verdict, frame.len());
             if self.tcp_relay.is_ordered() {
                 break;
             }

@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod relay;
 pub mod tls;
 pub mod tools;
+pub mod trains;
 pub mod transport;
 
 use std::net::{SocketAddr, UdpSocket};

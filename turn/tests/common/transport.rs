@@ -28,7 +28,11 @@ pub struct Datagrams {
 impl Datagrams {
     pub fn new(server: SocketAddr) -> Self {
         let any = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-        Self { socket: UdpSocket::bind(any).expect("a free port"), server }
+        Self::on(UdpSocket::bind(any).expect("a free port"), server)
+    }
+
+    pub fn on(socket: UdpSocket, server: SocketAddr) -> Self {
+        Self { socket, server }
     }
 }
 
