@@ -2,7 +2,7 @@
 //!
 //! The names are promises to operators. Labels are closed sets: no user, room or address.
 
-use causeway_turn_core::{AnswerCode, Counters, DropReason, Forbidden, Quota, RequestMethod};
+use causeway_turn_core::{AnswerCode, Between, Counters, DropReason, Forbidden, Quota, RequestMethod};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::dtls::counts::{DtlsCounts, Ending, Refusal};
@@ -14,6 +14,7 @@ use crate::stream::{self, StreamCounters};
 const ALLOCATIONS: &str = "causeway_turn_allocations";
 const RELAYED_BYTES: &str = "causeway_turn_relayed_bytes_total";
 const RELAYED_PACKETS: &str = "causeway_turn_relayed_packets_total";
+const RELAY_TO_RELAY: &str = "causeway_turn_relay_to_relay_packets_total";
 const DROPPED: &str = "causeway_turn_dropped_total";
 const REQUESTS: &str = "causeway_turn_requests_total";
 const ANSWERS: &str = "causeway_turn_answers_total";
@@ -36,6 +37,10 @@ pub(crate) fn describe() {
     describe_gauge!(ALLOCATIONS, "Allocations alive");
     describe_counter!(RELAYED_BYTES, "Application bytes relayed, without headers");
     describe_counter!(RELAYED_PACKETS, "Application datagrams relayed");
+    describe_counter!(
+        RELAY_TO_RELAY,
+        "Datagrams between two relayed addresses of this node that needed no kernel, by way"
+    );
     describe_counter!(DROPPED, "Datagrams refused, by reason");
     describe_counter!(REQUESTS, "STUN and TURN requests received, by method");
     describe_counter!(ANSWERS, "STUN and TURN requests answered, by error code or success");
@@ -86,6 +91,7 @@ pub(crate) struct Meter {
     dtls_refused: [Total; Refusal::ALL.len()],
     to_peer: Direction,
     to_client: Direction,
+    relay_to_relay: [Total; Between::ALL.len()],
     dropped: [Total; DropReason::ALL.len()],
     requests: [Total; RequestMethod::ALL.len()],
     answers: [Total; AnswerCode::ALL.len()],
@@ -183,6 +189,8 @@ impl Meter {
                 .map(|reason| Total::new(counter!(DTLS_REFUSED, "reason" => reason.as_str()))),
             to_peer: Direction::new("to_peer"),
             to_client: Direction::new("to_client"),
+            relay_to_relay: Between::ALL
+                .map(|way| Total::new(counter!(RELAY_TO_RELAY, "way" => way.as_str()))),
             dropped: DropReason::ALL.map(|reason| Total::new(counter!(DROPPED, "reason" => reason.as_str()))),
             requests: RequestMethod::ALL
                 .map(|method| Total::new(counter!(REQUESTS, "method" => method.as_str()))),
@@ -221,6 +229,9 @@ impl Meter {
         self.to_peer.packets.read(core.relayed.sent.packets);
         self.to_client.bytes.read(core.relayed.received.bytes);
         self.to_client.packets.read(core.relayed.received.packets);
+        for (total, way) in self.relay_to_relay.iter_mut().zip(Between::ALL) {
+            total.read(core.between(way));
+        }
         for (total, reason) in self.dropped.iter_mut().zip(DropReason::ALL) {
             total.read(core.dropped(reason));
         }

@@ -2,6 +2,7 @@
 
 use causeway_stun::Method;
 
+use crate::between::Between;
 use crate::dropped::DropReason;
 use crate::event::Usage;
 use crate::forbidden::Forbidden;
@@ -14,6 +15,8 @@ pub struct Counters {
     pub relayed: Usage,
     /// Datagrams dropped, by [`DropReason::index`].
     pub dropped: [u64; DropReason::ALL.len()],
+    /// Datagrams that reached a relayed address from another one of ours without the kernel, by [`Between::index`].
+    pub between: [u64; Between::ALL.len()],
     /// Requests received, authenticated or not, by [`RequestMethod::index`].
     pub requests: [u64; RequestMethod::ALL.len()],
     /// Requests answered, by [`AnswerCode::index`].
@@ -33,6 +36,7 @@ impl Default for Counters {
         Self {
             relayed: Usage::default(),
             dropped: [0; DropReason::ALL.len()],
+            between: [0; Between::ALL.len()],
             requests: [0; RequestMethod::ALL.len()],
             answers: [0; AnswerCode::ALL.len()],
             denied: [0; Forbidden::ALL.len()],
@@ -48,6 +52,12 @@ impl Counters {
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped.get(reason.index()).copied().unwrap_or(0)
+    }
+
+    /// How many datagrams went from one relayed address of this process to another in this way.
+    #[must_use]
+    pub fn between(&self, how: Between) -> u64 {
+        self.between.get(how.index()).copied().unwrap_or(0)
     }
 
     /// How many requests of this method came.
@@ -80,6 +90,10 @@ impl Counters {
 
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
         increment(self.dropped.get_mut(reason.index()));
+    }
+
+    pub(crate) fn count_between(&mut self, how: Between) {
+        increment(self.between.get_mut(how.index()));
     }
 
     pub(crate) fn count_request(&mut self, method: RequestMethod) {

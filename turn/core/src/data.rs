@@ -15,7 +15,7 @@ use crate::dropped::DropReason;
 use crate::event::EndReason;
 use crate::forbidden::Forbidden;
 use crate::permissions::Permitted;
-use crate::policy::Policy;
+use crate::policy::{Passage, Policy};
 use crate::ports::PortUse;
 use crate::relay::{Holder, Relay};
 use crate::rooms::Rooms;
@@ -48,7 +48,7 @@ impl Relay {
             Bound::No => return Err(DropReason::NoChannel),
         };
         let is_moving = allocation.is_moving();
-        let (on, to) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
+        let (on, way) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
             Ok(way) => way,
             Err(reason) => return Err(self.deny_data(number, peer, reason, now)),
         };
@@ -57,7 +57,7 @@ impl Relay {
             self.settle_move(number, from);
         }
         // RFC 8656 §14: only a Send indication can ask for the DF bit.
-        Ok(Verdict::ToPeer { on, to, payload: Payload::within(datagram, data), dont_fragment: false })
+        Ok(self.emit(now, on, way, Payload::within(datagram, data), false))
     }
 
     /// RFC 8656 §11.2.
@@ -73,7 +73,7 @@ impl Relay {
         }
         let SendIndication { peer, data, dont_fragment } = SendIndication::of(message)?;
         let is_moving = allocation.is_moving();
-        let (on, to) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
+        let (on, way) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
             Ok(way) => way,
             Err(reason) => return Err(self.deny_data(number, peer, reason, now)),
         };
@@ -84,16 +84,16 @@ impl Relay {
         // RFC 8656 §13: where addresses are translated to or from IPv6, DONT-FRAGMENT is ignored.
         let dont_fragment = dont_fragment && from.source.is_ipv4() && peer.socket().is_ipv4();
         let payload = Payload::within(message.as_bytes(), data);
-        Ok(Verdict::ToPeer { on, to, payload, dont_fragment })
+        Ok(self.emit(now, on, way, payload, dont_fragment))
     }
 
-    /// RFC 8656 §11.3 and §12.7.
+    /// RFC 8656 §11.3 and §12.7: `payload` is all that came from the peer, of whatever datagram.
     pub(crate) fn on_peer_data(
         &mut self,
         now: Now,
         on: RelayPort,
         from: PeerAddr,
-        datagram: &[u8],
+        payload: Payload,
     ) -> Result<Verdict, DropReason> {
         let Some(PortUse::Allocated(number)) = self.ports.usage(on) else {
             return Err(DropReason::UnknownRelayPort);
@@ -105,7 +105,7 @@ impl Relay {
             return Err(DropReason::ClientAway);
         }
         let to = allocation.client;
-        let length = u16::try_from(datagram.len()).map_err(|_too_long| DropReason::TooLong)?;
+        let length = u16::try_from(payload.range().len()).map_err(|_too_long| DropReason::TooLong)?;
         let (header, padding) = match allocation.channels.number(from, now.moment) {
             // RFC 8656 §12.5: padded in a stream; a datagram needs none.
             Some(channel) => {
@@ -116,8 +116,8 @@ impl Relay {
             }
             None => data_indication(self.indications.next(), from, length).ok_or(DropReason::TooLong)?,
         };
-        self.account(number, Direction::ToClient, datagram.len(), now)?;
-        Ok(Verdict::ToClient { to, header, payload: Payload::within(datagram, datagram), padding })
+        self.account(number, Direction::ToClient, payload.range().len(), now)?;
+        Ok(Verdict::ToClient { to, header, payload, padding })
     }
 
     fn client_allocation(&self, from: ClientAddr) -> Result<(u32, &Allocation), DropReason> {
@@ -161,7 +161,7 @@ impl Relay {
     }
 }
 
-/// The relayed address between an allocation and a peer and where it reaches the peer, if data may pass: the address
+/// The relayed address between an allocation and a peer and the way from there to the peer, if data may pass: the address
 /// lives, there is a permission (RFC 8656 §9), and the policy has nothing against this very port.
 pub(crate) fn towards_peer(
     allocation: &Allocation,
@@ -169,7 +169,7 @@ pub(crate) fn towards_peer(
     rooms: &Rooms,
     peer: PeerAddr,
     now: Moment,
-) -> Result<(RelayPort, PeerAddr), DropReason> {
+) -> Result<(RelayPort, Passage), DropReason> {
     let ip = peer.socket().ip();
     let relayed = allocation.relayed.of(AddressFamily::of(ip)).ok_or(DropReason::PeerFamily)?;
     if now >= relayed.expires {
@@ -186,7 +186,7 @@ pub(crate) fn towards_peer(
         RelayProtocol::Tcp => policy.stream_passage(reach, peer, scope),
     };
     match passage {
-        Ok(reached_at) => Ok((relayed.port, reached_at)),
+        Ok(way) => Ok((relayed.port, way)),
         Err(Forbidden::NotALiveRelay) => Err(DropReason::NotALiveRelay),
         Err(Forbidden::OutsideRoom) => Err(DropReason::OutsideRoom),
         Err(

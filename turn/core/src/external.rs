@@ -149,10 +149,10 @@ impl Translation {
         port: u16,
         protocol: RelayProtocol,
         own: &OwnRelays,
-    ) -> Option<PeerAddr> {
+    ) -> Option<(OwnIp, PeerAddr)> {
         let (_, locals) = self.behind.get(usize::from(index))?;
-        let local = locals.iter().find(|local| own.is_live_at(**local, port, protocol))?;
-        Some(PeerAddr::new(SocketAddr::new(own.ip(*local)?, port)))
+        let local = *locals.iter().find(|local| own.is_live_at(**local, port, protocol))?;
+        Some((local, PeerAddr::new(SocketAddr::new(own.ip(local)?, port))))
     }
 
     /// Whom a client of ours knows a sender as: a live relayed address of ours by its external one.
@@ -169,6 +169,8 @@ impl Translation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::homes::Lives;
+    use crate::tcp::WorkerNumber;
 
     const UDP: RelayProtocol = RelayProtocol::Udp;
 
@@ -211,8 +213,11 @@ mod tests {
         assert_eq!(translation.inside(place, 50_000, UDP, &own), None);
         let second = "10.0.0.6:50000".parse().unwrap();
         assert!(own.claim(second));
-        own.set_live(second, UDP);
-        assert_eq!(translation.inside(place, 50_000, UDP, &own), Some(PeerAddr::new(second)));
+        own.set_live(second, Lives::of(WorkerNumber::FIRST).begin(0));
+        assert_eq!(
+            translation.inside(place, 50_000, UDP, &own),
+            Some((own.find(second.ip()).unwrap(), PeerAddr::new(second)))
+        );
         assert_eq!(translation.inside(place, 50_001, UDP, &own), None);
         let seen = PeerAddr::new("51.0.0.1:50000".parse().unwrap());
         assert_eq!(translation.seen(PeerAddr::new(second), UDP, &own), seen);

@@ -40,6 +40,7 @@
 //! // For every datagram on a listener; on a relay socket it is `on_peer`.
 //! match relay.on_client(now, from, &datagram) {
 //!     Verdict::ToPeer { on, to, payload, .. } => { /* send payload.of(&datagram) from socket `on` */ }
+//!     // Also when the peer is another client's relayed address.
 //!     Verdict::ToClient { to, header, payload, padding } => { /* send the three pieces as one */ }
 //!     Verdict::Handled | Verdict::Dropped(_) => {}
 //! }
@@ -75,6 +76,7 @@ mod allocation;
 mod alternate;
 mod asks;
 mod auth;
+mod between;
 mod channels;
 mod config;
 mod counters;
@@ -85,6 +87,7 @@ mod dropped;
 mod event;
 mod external;
 mod forbidden;
+mod homes;
 mod icmp;
 mod losses;
 mod meter;
@@ -117,6 +120,7 @@ pub use auth::challenge::StrangerAnswers;
 pub use auth::credentials::{Credentials, RestSecret, StaticUser};
 pub use auth::nonce::NonceKey;
 pub use auth::tokens::{ThirdParty, TokenKey};
+pub use between::Between;
 pub use config::{ConfigError, Limits, Listener, LoopbackPeers, Mobility, RelayConfig, TcpRelaying};
 pub use counters::{AnswerCode, Counters, RequestMethod};
 pub use data::Direction;

@@ -1,12 +1,13 @@
 //! Which relayed addresses of this process are alive, and which are reserved: what its workers share of them.
 //!
 //! A client may send to the relayed address of another client of ours, port and all, and to nothing else on our hosts.
-//! The other allocation may live on another worker, so the set of live ports is shared: per address three bit sets of
-//! atomics, which cost the data path one relaxed load and never a lock.
+//! The other allocation may live on another worker, so what is live is shared: per address two bit sets of atomics, and
+//! for UDP a word per port that tells whose it is, which cost the data path one relaxed load and never a lock.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::homes::{Home, Homes};
 use crate::reservation::Reservations;
 use crate::tcp::RelayProtocol;
 
@@ -24,14 +25,14 @@ pub struct OwnRelays {
     pub(crate) reservations: Reservations,
 }
 
-/// One bit set says who may draw a port, the others where data may go: a port that is only about to be bound may still
+/// One bit set says who may draw a port, the rest where data may go: a port that is only about to be bound may still
 /// be another process's.
 #[derive(Debug)]
 struct Address {
     ip: IpAddr,
     group: usize,
     /// Bound for UDP, and part of an allocation.
-    live: Bits,
+    live: Homes,
     /// Listened on for TCP, and part of an allocation.
     live_tcp: Bits,
 }
@@ -59,7 +60,7 @@ impl OwnRelays {
             claimed.push(bits());
             for ip in ips {
                 if addresses.iter().all(|known| known.ip != ip) {
-                    addresses.push(Address { ip, group, live: bits(), live_tcp: bits() });
+                    addresses.push(Address { ip, group, live: Homes::new(), live_tcp: bits() });
                 }
             }
         }
@@ -90,8 +91,19 @@ impl OwnRelays {
     }
 
     /// Whether this port of this IP is a live relayed address for this protocol.
-    pub(crate) fn is_live_at(&self, OwnIp(index): OwnIp, port: u16, protocol: RelayProtocol) -> bool {
-        self.addresses.get(usize::from(index)).is_some_and(|own| test(own.live(protocol), port))
+    pub(crate) fn is_live_at(&self, own: OwnIp, port: u16, protocol: RelayProtocol) -> bool {
+        match protocol {
+            RelayProtocol::Udp => self.home_at(own, port).is_some(),
+            RelayProtocol::Tcp => {
+                let OwnIp(index) = own;
+                self.addresses.get(usize::from(index)).is_some_and(|own| test(&own.live_tcp, port))
+            }
+        }
+    }
+
+    /// Whose this port of this IP is, if it is a live relayed address for UDP.
+    pub(crate) fn home_at(&self, OwnIp(index): OwnIp, port: u16) -> Option<Home> {
+        self.addresses.get(usize::from(index))?.live.get(port)
     }
 
     /// Takes a port for binding; `false` if a relay of ours has it or the IP is none of ours.
@@ -102,16 +114,23 @@ impl OwnRelays {
     /// Gives a port back; it is no longer alive either.
     pub(crate) fn release(&self, address: SocketAddr) {
         if let Some((own, claimed)) = self.ports(address) {
-            clear(&own.live, address.port());
+            own.live.clear(address.port());
             clear(&own.live_tcp, address.port());
             clear(claimed, address.port());
         }
     }
 
-    /// Declares a claimed port part of an allocation.
-    pub(crate) fn set_live(&self, address: SocketAddr, protocol: RelayProtocol) {
+    /// Declares a claimed port part of an allocation, for UDP, and says whose it is.
+    pub(crate) fn set_live(&self, address: SocketAddr, home: Home) {
         if let Some((own, _)) = self.ports(address) {
-            set(own.live(protocol), address.port());
+            own.live.set(address.port(), home);
+        }
+    }
+
+    /// Declares a claimed port part of an allocation, for TCP.
+    pub(crate) fn set_live_tcp(&self, address: SocketAddr) {
+        if let Some((own, _)) = self.ports(address) {
+            set(&own.live_tcp, address.port());
         }
     }
 
@@ -119,15 +138,6 @@ impl OwnRelays {
     fn ports(&self, address: SocketAddr) -> Option<(&Address, &Bits)> {
         let own = self.addresses.iter().find(|own| own.ip == address.ip())?;
         Some((own, self.claimed.get(own.group)?))
-    }
-}
-
-impl Address {
-    const fn live(&self, protocol: RelayProtocol) -> &Bits {
-        match protocol {
-            RelayProtocol::Udp => &self.live,
-            RelayProtocol::Tcp => &self.live_tcp,
-        }
     }
 }
 
@@ -162,6 +172,8 @@ fn clear(words: &[AtomicU64], port: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::homes::Lives;
+    use crate::tcp::WorkerNumber;
 
     #[test]
     fn a_port_is_claimed_once_until_it_is_released() {
@@ -181,9 +193,9 @@ mod tests {
         let address = "[2001:db8::1]:50000".parse().unwrap();
         assert!(own.claim(address));
         assert!(!own.is_live(address));
-        own.set_live(address, RelayProtocol::Tcp);
+        own.set_live_tcp(address);
         assert!(!own.is_live(address), "TCP ports are not UDP ports");
-        own.set_live(address, RelayProtocol::Udp);
+        own.set_live(address, home());
         assert!(own.is_live(address));
         assert!(!own.is_live("[2001:db8::1]:50001".parse().unwrap()));
         own.release(address);
@@ -201,7 +213,7 @@ mod tests {
         assert!(own.claim(second));
         assert!(!own.claim(first));
         assert!(own.claim(third));
-        own.set_live(second, RelayProtocol::Udp);
+        own.set_live(second, home());
         assert!(own.is_live(second) && !own.is_live(first));
         own.release(second);
         assert!(own.claim(first));
@@ -212,5 +224,9 @@ mod tests {
         let own = OwnRelays::new(["192.0.2.1".parse().unwrap()]);
         assert!(!own.claim("192.0.2.2:50000".parse().unwrap()));
         assert!(!own.is_live("192.0.2.2:50000".parse().unwrap()));
+    }
+
+    fn home() -> Home {
+        Lives::of(WorkerNumber::FIRST).begin(0)
     }
 }

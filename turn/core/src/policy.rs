@@ -11,6 +11,7 @@ use crate::address::PeerAddr;
 use crate::config::{LoopbackPeers, RelayConfig};
 use crate::external::{ExternalIps, ExternalPlace, Translation};
 use crate::forbidden::Forbidden;
+use crate::homes::Home;
 use crate::own::{OwnIp, OwnRelays};
 use crate::peer_rules::PeerRules;
 use crate::rooms::Room;
@@ -59,6 +60,15 @@ impl Scope<'_> {
             Self::Room(room) => room.is_some_and(|room| room.has_relayed(peer)),
         }
     }
+}
+
+/// The way that a permitted datagram or connection takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passage {
+    /// Where a socket of ours reaches the peer.
+    pub(crate) at: PeerAddr,
+    /// Whose relayed address that is, if it is one of this process and for UDP.
+    pub(crate) home: Option<Home>,
 }
 
 /// The rules of one relay.
@@ -182,14 +192,13 @@ impl Policy {
         Ok(Reach::Everything)
     }
 
-    /// Whether a datagram may pass to or from this address, for whose IP there is a permission; and where a socket of
-    /// ours reaches it.
+    /// Whether a datagram may pass to or from this address, for whose IP there is a permission, and which way.
     pub(crate) fn passage(
         &self,
         reach: Reach,
         peer: PeerAddr,
         scope: Scope<'_>,
-    ) -> Result<PeerAddr, Forbidden> {
+    ) -> Result<Passage, Forbidden> {
         self.passage_of(RelayProtocol::Udp, reach, peer, scope)
     }
 
@@ -200,7 +209,7 @@ impl Policy {
         reach: Reach,
         peer: PeerAddr,
         scope: Scope<'_>,
-    ) -> Result<PeerAddr, Forbidden> {
+    ) -> Result<Passage, Forbidden> {
         self.passage_of(RelayProtocol::Tcp, reach, peer, scope)
     }
 
@@ -210,7 +219,7 @@ impl Policy {
         reach: Reach,
         peer: PeerAddr,
         scope: Scope<'_>,
-    ) -> Result<PeerAddr, Forbidden> {
+    ) -> Result<Passage, Forbidden> {
         let address = peer.socket();
         if address.port() == 0 {
             return Err(Forbidden::PortZero);
@@ -219,17 +228,35 @@ impl Policy {
             return Err(Forbidden::OutsideRoom);
         }
         match reach {
-            Reach::RoomRelays => Ok(peer),
-            Reach::Everything => Ok(peer),
-            Reach::LiveRelays(own) if self.own.is_live_at(own, address.port(), protocol) => Ok(peer),
-            Reach::LiveRelays(_) => Err(Forbidden::NotALiveRelay),
+            Reach::RoomRelays | Reach::Everything => Ok(Passage { at: peer, home: None }),
+            Reach::LiveRelays(own) => self.passage_inside(protocol, own, peer),
             Reach::ExternalRelays(external) => {
                 let inside = self.translation.inside(external, address.port(), protocol, &self.own);
-                inside.ok_or(Forbidden::NotALiveRelay)
+                let (own, at) = inside.ok_or(Forbidden::NotALiveRelay)?;
+                self.passage_inside(protocol, own, at)
             }
             Reach::Loopback if self.listeners.contains(&address) => Err(Forbidden::OwnListener),
-            Reach::Loopback => Ok(peer),
+            Reach::Loopback => {
+                let inside = self.own.find(address.ip()).map(|own| self.passage_inside(protocol, own, peer));
+                Ok(inside.and_then(Result::ok).unwrap_or(Passage { at: peer, home: None }))
+            }
         }
+    }
+
+    /// The way to a relayed address of ours, if it is alive.
+    fn passage_inside(
+        &self,
+        protocol: RelayProtocol,
+        own: OwnIp,
+        at: PeerAddr,
+    ) -> Result<Passage, Forbidden> {
+        let port = at.socket().port();
+        let home = match protocol {
+            RelayProtocol::Udp => Some(self.own.home_at(own, port).ok_or(Forbidden::NotALiveRelay)?),
+            RelayProtocol::Tcp if self.own.is_live_at(own, port, protocol) => None,
+            RelayProtocol::Tcp => return Err(Forbidden::NotALiveRelay),
+        };
+        Ok(Passage { at, home })
     }
 
     /// Whether a channel may be bound to this address: a relayed address need not be alive yet.
@@ -251,7 +278,9 @@ mod tests {
     use super::*;
     use crate::config::Listener;
     use crate::external::ExternalIp;
+    use crate::homes::Lives;
     use crate::peer_rules::PrivateRoomPeers;
+    use crate::tcp::WorkerNumber;
 
     #[test]
     fn the_public_policy_judges_every_address_of_the_regression_list() {
@@ -331,13 +360,17 @@ mod tests {
         let at = |address: &str| PeerAddr::new(address.parse().unwrap());
         for address in ["51.0.0.1:50000", "51.0.0.1:50001"] {
             assert!(policy.own.claim(at(address).socket()));
-            policy.own.set_live(at(address).socket(), RelayProtocol::Udp);
+            policy.own.set_live(at(address).socket(), home());
         }
         let own = Reach::LiveRelays(own_ip());
-        assert_eq!(policy.passage(own, at("51.0.0.1:50000"), scope), Ok(at("51.0.0.1:50000")));
+        assert_eq!(policy.passage(own, at("51.0.0.1:50000"), scope), Ok(inside(at("51.0.0.1:50000"))));
         assert_eq!(policy.passage(own, at("51.0.0.1:50001"), scope), Err(Forbidden::OutsideRoom));
-        assert_eq!(policy.passage(own, at("51.0.0.1:50001"), Scope::Public), Ok(at("51.0.0.1:50001")));
-        assert_eq!(policy.passage(Reach::RoomRelays, at("60.0.0.1:50000"), scope), Ok(at("60.0.0.1:50000")));
+        assert_eq!(
+            policy.passage(own, at("51.0.0.1:50001"), Scope::Public),
+            Ok(inside(at("51.0.0.1:50001")))
+        );
+        let elsewhere = Passage { at: at("60.0.0.1:50000"), home: None };
+        assert_eq!(policy.passage(Reach::RoomRelays, elsewhere.at, scope), Ok(elsewhere));
         let other = policy.passage(Reach::RoomRelays, at("60.0.0.1:50001"), scope);
         assert_eq!(other, Err(Forbidden::OutsideRoom));
         policy.own.release(at("51.0.0.1:50000").socket());
@@ -406,8 +439,8 @@ mod tests {
         assert_eq!(policy.passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
         assert!(own.claim(relayed.socket()));
         assert_eq!(policy.passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
-        own.set_live(relayed.socket(), RelayProtocol::Udp);
-        assert_eq!(policy.passage(reach, relayed, Scope::Public), Ok(relayed));
+        own.set_live(relayed.socket(), home());
+        assert_eq!(policy.passage(reach, relayed, Scope::Public), Ok(inside(relayed)));
         assert_eq!(policy.stream_passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
         own.release(relayed.socket());
         assert_eq!(policy.passage(reach, relayed, Scope::Public), Err(Forbidden::NotALiveRelay));
@@ -473,6 +506,14 @@ mod tests {
             observed: observed.iter().map(|ip| ip.parse().unwrap()).collect(),
         });
         rooms.get(number).unwrap().clone()
+    }
+
+    fn home() -> Home {
+        Lives::of(WorkerNumber::FIRST).begin(0)
+    }
+
+    fn inside(at: PeerAddr) -> Passage {
+        Passage { at, home: Some(home()) }
     }
 
     fn own_ip() -> OwnIp {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use rand_core::Rng;
 
 use crate::address::RelayPort;
+use crate::homes::Lives;
 use crate::own::OwnRelays;
 use crate::slab::Slab;
-use crate::tcp::RelayProtocol;
+use crate::tcp::{RelayProtocol, WorkerNumber};
 
 /// Random draws before the range is searched in order. A guess: at 90 % use, 16 draws fail once in five times.
 const DRAWS: u32 = 16;
@@ -44,11 +45,12 @@ pub(crate) struct Ports {
     slots: Slab<(SocketAddr, PortUse)>,
     range: RangeInclusive<u16>,
     own: Arc<OwnRelays>,
+    lives: Lives,
 }
 
 impl Ports {
-    pub(crate) const fn new(range: RangeInclusive<u16>, own: Arc<OwnRelays>) -> Self {
-        Self { slots: Slab::new(), range, own }
+    pub(crate) const fn new(worker: WorkerNumber, range: RangeInclusive<u16>, own: Arc<OwnRelays>) -> Self {
+        Self { slots: Slab::new(), range, own, lives: Lives::of(worker) }
     }
 
     /// Takes a port that no relay of this process has; unpredictable, so that nobody off the path can guess where a
@@ -107,8 +109,11 @@ impl Ports {
     }
 
     /// Lets clients of this process reach the port.
-    pub(crate) fn set_live(&self, port: RelayPort, protocol: RelayProtocol) {
-        self.own.set_live(port.address, protocol);
+    pub(crate) fn set_live(&mut self, port: RelayPort, protocol: RelayProtocol) {
+        match protocol {
+            RelayProtocol::Udp => self.own.set_live(port.address, self.lives.begin(port.slot)),
+            RelayProtocol::Tcp => self.own.set_live_tcp(port.address),
+        }
     }
 
     /// Gives a port back.
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn half_a_pair_is_given_back() {
         let own = Arc::new(OwnRelays::new([ip()]));
-        let mut ports = Ports::new(50_000..=50_001, Arc::clone(&own));
+        let mut ports = Ports::new(WorkerNumber::FIRST, 50_000..=50_001, Arc::clone(&own));
         let mut random = StdRng::seed_from_u64(1);
         assert!(own.claim(SocketAddr::new(ip(), 50_001)));
         assert_eq!(ports.draw(ip(), PortWish::EvenAndNext, &mut random), None);
@@ -195,8 +200,8 @@ mod tests {
     fn two_relays_of_a_process_never_draw_the_same_port() {
         let own = Arc::new(OwnRelays::new([ip()]));
         let mut random = StdRng::seed_from_u64(1);
-        let mut a = Ports::new(50_000..=50_001, Arc::clone(&own));
-        let mut b = Ports::new(50_000..=50_001, own);
+        let mut a = Ports::new(WorkerNumber::FIRST, 50_000..=50_001, Arc::clone(&own));
+        let mut b = Ports::new(WorkerNumber::FIRST, 50_000..=50_001, own);
         let first = a.draw(ip(), PortWish::Any, &mut random).unwrap().first;
         let second = b.draw(ip(), PortWish::Any, &mut random).unwrap().first;
         assert_ne!(first.address, second.address);
@@ -217,7 +222,7 @@ mod tests {
     }
 
     fn ports(range: RangeInclusive<u16>) -> (Ports, StdRng) {
-        (Ports::new(range, Arc::new(OwnRelays::new([ip()]))), StdRng::seed_from_u64(1))
+        (Ports::new(WorkerNumber::FIRST, range, Arc::new(OwnRelays::new([ip()]))), StdRng::seed_from_u64(1))
     }
 
     fn ip() -> IpAddr {

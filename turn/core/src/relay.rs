@@ -39,7 +39,7 @@ use crate::rooms::Rooms;
 use crate::slab::Slab;
 use crate::strangers::Strangers;
 use crate::tcp::Connections;
-use crate::verdict::Verdict;
+use crate::verdict::{Payload, Verdict};
 use crate::wheel::Wheel;
 
 /// Reports of one call of [`Relay::on_timeout`]: 50,000 allocations must not hold up the data. A guess.
@@ -137,7 +137,7 @@ impl Relay {
             pending: HashMap::with_hasher(hasher.clone()),
             next_pending: 0,
             next_allocation: 0,
-            ports: Ports::new(config.relay_ports.clone(), Arc::clone(&own)),
+            ports: Ports::new(config.worker, config.relay_ports.clone(), Arc::clone(&own)),
             own,
             reservation_due: None,
             meters,
@@ -170,11 +170,7 @@ impl Relay {
 
     /// A datagram on a relay socket. Its whole length is application data.
     pub fn on_peer(&mut self, now: Now, on: RelayPort, from: PeerAddr, datagram: &[u8]) -> Verdict {
-        let outcome = self.on_peer_data(now, on, from, datagram);
-        if let Err(reason) = outcome {
-            self.lost_from_peer(now, on, reason);
-        }
-        self.conclude(outcome)
+        self.receive(now, on, from, Payload::within(datagram, datagram))
     }
 
     /// What became of an [`Action::Bind`], [`Action::BindReserved`] or [`Action::Listen`]. A ticket that is not outstanding is ignored.
@@ -281,6 +277,15 @@ impl Relay {
             ) => Err(DropReason::UnexpectedMethod),
             (Class::Success | Class::Error, _) => Err(DropReason::UnexpectedAnswer),
         }
+    }
+
+    /// A peer's data, at a relayed address.
+    pub(crate) fn receive(&mut self, now: Now, on: RelayPort, from: PeerAddr, payload: Payload) -> Verdict {
+        let outcome = self.on_peer_data(now, on, from, payload);
+        if let Err(reason) = outcome {
+            self.lost_from_peer(now, on, reason);
+        }
+        self.conclude(outcome)
     }
 
     pub(crate) fn conclude(&mut self, outcome: Result<Verdict, DropReason>) -> Verdict {

@@ -83,7 +83,7 @@ fn our_own_relayed_addresses_are_reached_if_they_are_the_rooms() {
     assert_eq!(alice.permit(&mut world, &to.to_string()), 0);
     assert_eq!(bob.permit(&mut world, &from.to_string()), 0);
     let datagram = alice.send_indication(&to.to_string(), b"x");
-    assert!(matches!(world.client_sends(alice.address, &datagram), Verdict::ToPeer { .. }));
+    assert!(matches!(world.client_sends(alice.address, &datagram), Verdict::ToClient { .. }));
     assert!(matches!(world.peer_sends(to, &from.to_string(), b"x"), Verdict::ToClient { .. }));
     for stranger in [other_room, nobodys] {
         let datagram = alice.send_indication(&stranger.to_string(), b"x");
