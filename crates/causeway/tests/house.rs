@@ -24,6 +24,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         "causeway-signal",
         &["causeway-signal-core", "causeway-protocol", "causeway-service", "causeway-cluster"],
     ),
+    ("causeway-loadtest", &["causeway-stun", "causeway-protocol"]),
     (
         "causeway",
         &["causeway-turn", "causeway-signal", "causeway-protocol", "causeway-service", "causeway-cluster"],
@@ -149,7 +150,7 @@ fn the_licences_named_here_and_in_deny_toml_are_the_same() {
 #[test]
 fn unsafe_code_stands_in_one_file() {
     let allowed = root().join("turn/src/io/linux.rs");
-    for folder in ["crates", "turn", "signal"] {
+    for folder in ["crates", "turn", "signal", "loadtest"] {
         for file in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&file).unwrap();
             let uses = text.lines().any(|line| {
@@ -164,7 +165,7 @@ fn unsafe_code_stands_in_one_file() {
 
 #[test]
 fn every_rust_file_says_first_what_it_is_for() {
-    for folder in ["crates", "turn", "signal"] {
+    for folder in ["crates", "turn", "signal", "loadtest"] {
         for file in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&file).unwrap();
             assert!(text.starts_with("//!"), "{} does not start with a //! sentence", file.display());

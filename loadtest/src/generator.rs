@@ -1,0 +1,341 @@
+//! Sends on all lanes, receives on all lanes, and measures a span of it.
+//!
+//! Nobody here ever sleeps: both halves poll their sockets, so that the server never pays for waking the generator, and
+//! each has a core of its own if there are enough.
+
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock;
+use crate::cores::{Cores, pin_this_thread};
+use crate::failure::Failure;
+use crate::histogram::Histogram;
+use crate::lane::{Lane, Progress};
+use crate::proc::CpuTime;
+use crate::stamp::Stamp;
+
+/// Before the measured span: caches fill, buffers reach their size. A guess.
+const WARM_UP: Duration = Duration::from_millis(300);
+/// After the last packet was sent, how long the rest may take to arrive.
+const DRAIN: Duration = Duration::from_millis(200);
+/// A lane whose window is full and where nothing arrives for so long has lost what is on its way. A guess, far above the
+/// time that a full buffer of the server's takes.
+const GIVE_UP: Duration = Duration::from_millis(100);
+/// A sender that was held up does not catch up with more than this.
+const LONGEST_DEBT: Duration = Duration::from_millis(5);
+/// Receives from one socket before the next one's turn.
+const RECEIVES_PER_TURN: usize = 64;
+/// The largest datagram, or joined run of them.
+const LARGEST: usize = 1 << 16;
+
+/// How fast to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As fast as the server takes it, with so many packets of each lane on their way.
+    Window(u64),
+    /// So many packets a second on all lanes together, evenly spaced.
+    Rate(u64),
+}
+
+/// What was seen in the measured span.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// How long it was.
+    pub(crate) span: Duration,
+    /// Packets that arrived in it.
+    pub(crate) delivered: u64,
+    /// What the server used in it.
+    pub(crate) cpu: CpuTime,
+    /// Packets sent and never received, before the span, in it and behind it.
+    pub(crate) lost: u64,
+    /// Packets sent in all.
+    pub(crate) sent: u64,
+    /// From handing a packet to the kernel until it was received, in nanoseconds, of those that arrived in the span.
+    pub(crate) latency: Histogram,
+}
+
+/// Runs the lanes for a warm-up and a span. `used` says what the server has used so far.
+pub(crate) fn run(
+    lanes: &[Lane],
+    burst: usize,
+    pace: Pace,
+    span: Duration,
+    cores: Cores,
+    used: &dyn Fn() -> Result<CpuTime, Failure>,
+) -> Result<Seen, Failure> {
+    for lane in lanes {
+        for socket in [&lane.from, &lane.to] {
+            socket
+                .set_nonblocking(true)
+                .map_err(|source| Failure::System { what: "making a socket poll", source })?;
+        }
+    }
+    let flags = Flags::default();
+    let receiver = Receiver::new(lanes, &flags);
+    let mut sender = Sender::new(lanes, burst, pace);
+    pin_this_thread(cores.sender)?;
+    if cores.sender == cores.receiver {
+        let mut receiver = receiver;
+        let measured = measure(&mut sender, &flags, span, used, &mut || receiver.turn())?;
+        return Ok(measured.with(receiver.latency, lanes));
+    }
+    thread::scope(|scope| {
+        let receiving = scope.spawn(|| {
+            let mut receiver = receiver;
+            // On a machine without that core it runs where it may.
+            let _ = pin_this_thread(cores.receiver);
+            while !flags.done.load(Ordering::Relaxed) {
+                receiver.turn();
+            }
+            receiver.latency
+        });
+        let measured = measure(&mut sender, &flags, span, used, &mut || {});
+        flags.done.store(true, Ordering::Relaxed);
+        let latency = receiving.join().expect("the receiver does not panic");
+        Ok(measured?.with(latency, lanes))
+    })
+}
+
+/// Warm-up, span, drain. `between` is called between two turns of the sender.
+fn measure(
+    sender: &mut Sender<'_>,
+    flags: &Flags,
+    span: Duration,
+    used: &dyn Fn() -> Result<CpuTime, Failure>,
+    between: &mut dyn FnMut(),
+) -> Result<Measured, Failure> {
+    let lanes = sender.lanes;
+    let mut send_until = |end: u64| {
+        loop {
+            let now = clock::nanoseconds();
+            if now >= end {
+                return;
+            }
+            sender.turn(now);
+            between();
+        }
+    };
+    send_until(clock::nanoseconds() + clock::of(WARM_UP));
+    let (begin, used_before, received_before) = (clock::nanoseconds(), used()?, received(lanes));
+    flags.measuring.store(true, Ordering::Relaxed);
+    send_until(begin + clock::of(span));
+    let (end, used_after, received_after) = (clock::nanoseconds(), used()?, received(lanes));
+    flags.measuring.store(false, Ordering::Relaxed);
+    let drained = clock::nanoseconds() + clock::of(DRAIN);
+    while clock::nanoseconds() < drained && lanes.iter().any(|lane| lane.progress.lost() > 0) {
+        between();
+    }
+    Ok(Measured {
+        span: Duration::from_nanos(end - begin),
+        delivered: received_after - received_before,
+        cpu: used_after.since(used_before),
+    })
+}
+
+struct Measured {
+    span: Duration,
+    delivered: u64,
+    cpu: CpuTime,
+}
+
+impl Measured {
+    fn with(self, latency: Histogram, lanes: &[Lane]) -> Seen {
+        let Self { span, delivered, cpu } = self;
+        let lost = lanes.iter().map(|lane| lane.progress.lost()).sum();
+        let sent = lanes.iter().map(|lane| lane.progress.sent.load(Ordering::Relaxed)).sum();
+        Seen { span, delivered, cpu, lost, sent, latency }
+    }
+}
+
+fn received(lanes: &[Lane]) -> u64 {
+    lanes.iter().map(|lane| lane.progress.received.load(Ordering::Relaxed)).sum()
+}
+
+/// What the measuring thread tells the receiving one.
+#[derive(Default)]
+struct Flags {
+    measuring: AtomicBool,
+    done: AtomicBool,
+}
+
+/// The sending half.
+struct Sender<'l> {
+    lanes: &'l [Lane],
+    /// For each lane what it sends in one call, and how it stands with its window.
+    trains: Vec<Train>,
+    burst: u64,
+    pace: Pace,
+    next_lane: usize,
+    /// When the next burst is due at a given rate.
+    due: Option<u64>,
+}
+
+/// Packets in one piece, which the kernel cuts.
+struct Train {
+    packets: Vec<u8>,
+    sent: u64,
+    /// Numbers below this have arrived, or are given up.
+    settled: u64,
+    /// When `settled` last moved.
+    moved: u64,
+}
+
+impl Train {
+    /// Looks at what has arrived and says how many packets are on their way.
+    fn in_flight(&mut self, progress: &Progress, now: u64) -> u64 {
+        let reached = progress.reached.load(Ordering::Relaxed);
+        if reached > self.settled {
+            (self.settled, self.moved) = (reached, now);
+        } else if now.saturating_sub(self.moved) > clock::of(GIVE_UP) {
+            (self.settled, self.moved) = (self.sent, now);
+        }
+        self.sent.saturating_sub(self.settled)
+    }
+}
+
+impl<'l> Sender<'l> {
+    fn new(lanes: &'l [Lane], burst: usize, pace: Pace) -> Self {
+        let now = clock::nanoseconds();
+        let train =
+            |lane: &Lane| Train { packets: lane.packet.repeat(burst), sent: 0, settled: 0, moved: now };
+        Self {
+            lanes,
+            trains: lanes.iter().map(train).collect(),
+            burst: burst as u64,
+            pace,
+            next_lane: 0,
+            due: None,
+        }
+    }
+
+    /// Sends what is due: a burst on each lane whose window has room, or one burst if the rate says so.
+    fn turn(&mut self, now: u64) {
+        match self.pace {
+            Pace::Window(window) => {
+                for number in 0..self.lanes.len() {
+                    self.fill(number, window);
+                }
+            }
+            Pace::Rate(rate) => {
+                let due = *self.due.get_or_insert(now);
+                if now >= due {
+                    let earliest = now.saturating_sub(clock::of(LONGEST_DEBT));
+                    self.due = Some(due.max(earliest) + 1_000_000_000 * self.burst / rate.max(1));
+                    self.send(self.next_lane, now);
+                    self.next_lane = (self.next_lane + 1) % self.lanes.len();
+                }
+            }
+        }
+    }
+
+    fn fill(&mut self, number: usize, window: u64) {
+        let (Some(lane), Some(train)) = (self.lanes.get(number), self.trains.get_mut(number)) else { return };
+        let now = clock::nanoseconds();
+        if train.in_flight(&lane.progress, now) + self.burst <= window {
+            self.send(number, now);
+        }
+    }
+
+    /// Sends one burst. What the kernel does not take is not sent and not counted.
+    fn send(&mut self, number: usize, now: u64) {
+        let (Some(lane), Some(train)) = (self.lanes.get(number), self.trains.get_mut(number)) else { return };
+        for (packet, number) in train.packets.chunks_exact_mut(lane.packet.len()).zip(train.sent..) {
+            #[expect(clippy::cast_possible_truncation, reason = "numbers wrap; see Stamp")]
+            Stamp { sent: now, number: number as u32 }.write(packet, lane.stamp_at);
+        }
+        if lane.from.send(&train.packets).is_ok() {
+            if train.sent == train.settled {
+                train.moved = now;
+            }
+            train.sent += self.burst;
+            lane.progress.sent.store(train.sent, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The receiving half.
+struct Receiver<'l> {
+    lanes: &'l [Lane],
+    flags: &'l Flags,
+    buffer: Vec<u8>,
+    latency: Histogram,
+}
+
+impl<'l> Receiver<'l> {
+    fn new(lanes: &'l [Lane], flags: &'l Flags) -> Self {
+        Self { lanes, flags, buffer: vec![0; LARGEST], latency: Histogram::new() }
+    }
+
+    /// Takes what has arrived on each lane.
+    fn turn(&mut self) {
+        let measuring = self.flags.measuring.load(Ordering::Relaxed);
+        for lane in self.lanes {
+            for _ in 0..RECEIVES_PER_TURN {
+                match lane.to.recv(&mut self.buffer) {
+                    Ok(length) => {
+                        let received = self.buffer.get(..length).unwrap_or_default();
+                        count(lane, received, measuring.then_some(&mut self.latency));
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    // ICMP about an earlier datagram, which is lost and counted so.
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Counts the packets of one receive.
+fn count(lane: &Lane, mut received: &[u8], mut latency: Option<&mut Histogram>) {
+    let now = clock::nanoseconds();
+    let progress = &lane.progress;
+    let (mut packets, mut reached) = (0, progress.reached.load(Ordering::Relaxed));
+    while let Some((stamp, rest)) = lane.arriving.first(received) {
+        received = rest;
+        let Some(stamp) = stamp else { continue };
+        packets += 1;
+        reached = reached.max(unwrap_number(stamp.number, reached) + 1);
+        if let Some(latency) = &mut latency {
+            latency.record(now.saturating_sub(stamp.sent), 1);
+        }
+    }
+    progress.reached.store(reached, Ordering::Relaxed);
+    progress.received.store(progress.received.load(Ordering::Relaxed) + packets, Ordering::Relaxed);
+}
+
+/// The number of 64 bits that ends in these 32 and is nearest to `near`.
+fn unwrap_number(number: u32, near: u64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "distances wrap on purpose"
+    )]
+    let ahead = i64::from(number.wrapping_sub(near as u32) as i32);
+    near.saturating_add_signed(ahead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_where_their_32_bits_wrap() {
+        assert_eq!(unwrap_number(5, 3), 5);
+        assert_eq!(unwrap_number(3, 5), 3);
+        assert_eq!(unwrap_number(2, 0xFFFF_FFFE), 0x1_0000_0002);
+        assert_eq!(unwrap_number(0xFFFF_FFFF, 0x1_0000_0002), 0xFFFF_FFFF);
+    }
+
+    #[test]
+    fn a_window_opens_when_packets_arrive_and_when_they_are_given_up() {
+        let progress = Progress::default();
+        let mut train = Train { packets: vec![], sent: 10, settled: 0, moved: 0 };
+        assert_eq!(train.in_flight(&progress, 1), 10);
+        progress.reached.store(4, Ordering::Relaxed);
+        assert_eq!(train.in_flight(&progress, 2), 6);
+        let given_up = 3 + clock::of(GIVE_UP);
+        assert_eq!(train.in_flight(&progress, given_up), 0);
+    }
+}
