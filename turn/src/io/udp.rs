@@ -63,7 +63,7 @@ pub(crate) fn listener(address: SocketAddr, sharing: Sharing) -> io::Result<(Udp
 pub(crate) fn relay(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = plain(address)?;
     socket.bind(&address.into())?;
-    grow(&socket, RELAY_BUFFER)?;
+    ask(&socket, RELAY_BUFFER)?;
     let socket = UdpSocket::from_std(socket.into());
     set_fragmentation(&socket, address, Fragmentation::Allowed)?;
     keep_path_errors(&socket, address)?;
@@ -101,18 +101,23 @@ pub(crate) fn set_fragmentation(
 }
 
 fn plain(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
 /// Asks for `bytes` each way. The kernel silently gives less where `net.core.rmem_max` and `wmem_max` say so.
-fn grow(socket: &Socket, bytes: usize) -> io::Result<Buffers> {
+fn ask(socket: &Socket, bytes: usize) -> io::Result<()> {
     socket.set_recv_buffer_size(bytes)?;
-    socket.set_send_buffer_size(bytes)?;
+    socket.set_send_buffer_size(bytes)
+}
+
+/// The same, and says what was given.
+fn grow(socket: &Socket, bytes: usize) -> io::Result<Buffers> {
+    ask(socket, bytes)?;
     // socket(7): the kernel doubles the number it is given, for its own bookkeeping, and shows it doubled.
     Ok(Buffers { receive: socket.recv_buffer_size()? / 2, send: socket.send_buffer_size()? / 2 })
 }
