@@ -34,6 +34,7 @@ bench: ## Measure, side by side with others in one run; read the ratios
 	$(CARGO) bench --locked -p causeway-stun --bench codec
 	$(CARGO) bench --locked -p causeway-turn-core --bench bucket
 	$(CARGO) bench --locked -p causeway-turn-core --bench allocations
+	$(CARGO) bench --locked -p causeway-turn-core --bench requests
 
 setup: ## Install what is missing, or say exactly what to install
 	@scripts/setup

@@ -1,14 +1,16 @@
 //! One allocation: a client's relayed addresses, under whose credential, and who may reach them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_protocol::{Moment, Now, UnixSeconds};
+use causeway_stun::TransactionId;
 use causeway_stun::attributes::AddressFamily;
-use causeway_stun::{IntegrityKey, TransactionId};
 
 use crate::address::{ClientAddr, RelayPort};
-use crate::auth::check::{Authenticated, KeyKind, KnownCredential};
+use crate::auth::check::{Authenticated, KeyKind};
 use crate::auth::credentials::Grant;
+use crate::auth::verified::Credential;
 use crate::channels::Channels;
 use crate::event::{AllocationId, Usage};
 use crate::icmp::IcmpLimit;
@@ -28,10 +30,7 @@ pub(crate) const EXPIRY_GRACE: Duration = Duration::from_secs(60);
 pub(crate) struct Allocation {
     pub(crate) id: AllocationId,
     pub(crate) client: ClientAddr,
-    pub(crate) username: Box<str>,
-    pub(crate) key: IntegrityKey,
-    pub(crate) kind: KeyKind,
-    pub(crate) grant: Grant,
+    pub(crate) credential: Arc<Credential>,
     /// What its peers speak.
     pub(crate) protocol: RelayProtocol,
     pub(crate) relayed: Relayed,
@@ -112,7 +111,7 @@ impl Allocation {
     pub(crate) fn new(
         id: AllocationId,
         client: ClientAddr,
-        sender: Authenticated,
+        credential: Arc<Credential>,
         protocol: RelayProtocol,
         admission: Admission,
         relayed: Relayed,
@@ -121,10 +120,7 @@ impl Allocation {
         Self {
             id,
             client,
-            username: sender.username,
-            key: sender.key,
-            kind: sender.kind,
-            grant: sender.grant,
+            credential,
             protocol,
             relayed,
             permissions: Permissions::default(),
@@ -144,8 +140,10 @@ impl Allocation {
     /// Whether the sender is the one who made the allocation: the same user, or whoever has a token, since tokens name no
     /// user and a client that renews its token may get one under another key.
     pub(crate) fn is_of(&self, sender: &Authenticated) -> bool {
-        match (self.kind, sender.kind) {
-            (KeyKind::Password(_), KeyKind::Password(_)) => self.username == sender.username,
+        match (self.credential.kind, sender.credential.kind) {
+            (KeyKind::Password(_), KeyKind::Password(_)) => {
+                self.credential.username == sender.credential.username
+            }
             (KeyKind::Token(_), KeyKind::Token(_)) => true,
             (KeyKind::Password(_), KeyKind::Token(_)) | (KeyKind::Token(_), KeyKind::Password(_)) => false,
         }
@@ -154,7 +152,7 @@ impl Allocation {
     /// The same for a sender on another 5-tuple, which vouches for nothing: a token must be the very one that the
     /// allocation was made or last refreshed with.
     pub(crate) fn has_credential_of(&self, sender: &Authenticated) -> bool {
-        match (self.kind, sender.kind) {
+        match (self.credential.kind, sender.credential.kind) {
             (KeyKind::Token(ours), KeyKind::Token(theirs)) => ours == theirs,
             (KeyKind::Password(_), _) | (_, KeyKind::Password(_)) => self.is_of(sender),
         }
@@ -162,13 +160,16 @@ impl Allocation {
 
     /// Takes over the token of a Refresh. Whom the allocation counts for stays.
     pub(crate) fn renew(&mut self, sender: &Authenticated) {
-        match sender.kind {
+        let Credential { username, key, kind, grant } = &*sender.credential;
+        match kind {
             KeyKind::Password(_) => {}
             KeyKind::Token(_) => {
-                self.kind = sender.kind;
-                self.username.clone_from(&sender.username);
-                self.key = sender.key.clone();
-                self.grant.expires = sender.grant.expires;
+                self.credential = Arc::new(Credential {
+                    username: username.clone(),
+                    key: key.clone(),
+                    kind: *kind,
+                    grant: Grant { expires: grant.expires, ..self.credential.grant.clone() },
+                });
             }
         }
     }
@@ -189,10 +190,6 @@ impl Allocation {
             Some(number) => Scope::Room(rooms.get(number)),
             None => Scope::Public,
         }
-    }
-
-    pub(crate) fn credential(&self) -> KnownCredential<'_> {
-        KnownCredential { username: &self.username, key: &self.key, kind: self.kind, grant: &self.grant }
     }
 }
 

@@ -79,9 +79,9 @@ impl Relay {
     pub(crate) fn deny(&mut self, number: u32, peer: PeerAddr, reason: Forbidden, now: Now) {
         self.counters.count_denied(reason);
         let Some(allocation) = self.allocations.get(number) else { return };
-        let what = (&allocation.username, peer.socket().ip(), reason);
+        let what = (&allocation.credential.username, peer.socket().ip(), reason);
         if let Some(untold) = self.denials.admit(what, now.moment) {
-            let (allocation, subject) = (allocation.id, allocation.grant.subject.clone());
+            let (allocation, subject) = (allocation.id, allocation.credential.grant.subject.clone());
             self.queue.push(Action::Report(Event::PeerDenied { allocation, subject, peer, reason, untold }));
         }
     }

@@ -100,7 +100,7 @@ impl Relay {
     /// The usage of an allocation changed; that of a room's is reported.
     pub(crate) fn note_change(&mut self, number: u32, now: Moment) {
         let Some(allocation) = self.allocations.get_mut(number) else { return };
-        match allocation.grant.subject {
+        match allocation.credential.grant.subject {
             Subject::RoomPeer { .. } if !allocation.changed => {
                 allocation.changed = true;
                 self.reports.note(number, now);

@@ -242,7 +242,11 @@ impl Relay {
             number,
             allocation: allocation.id.0,
             epoch: mobile.epoch,
-            expires: allocation.grant.expires.map_or(UnixSeconds(u64::MAX), crate::allocation::last_second),
+            expires: allocation
+                .credential
+                .grant
+                .expires
+                .map_or(UnixSeconds(u64::MAX), crate::allocation::last_second),
         };
         Some(NextTicket(self.tickets.seal(&ticket, &mut *self.random)))
     }

@@ -32,6 +32,7 @@ impl Relay {
         self.config.max_lifetime = max_lifetime;
         self.set_limits(limits);
         self.keyring.replace(&rest_secrets, users);
+        self.verified.clear();
         self.challenges =
             Challenges::new(&self.config.realm, self.keyring.features(), self.keyring.server_name());
         self.end_the_disowned();
@@ -42,18 +43,14 @@ impl Relay {
         let allocations: Vec<u32> = self
             .allocations
             .iter()
-            .filter(|(_, held)| {
-                !keyring.still_holds(&held.grant.subject, &held.username, held.kind, &held.key)
-            })
+            .filter(|(_, held)| !keyring.still_holds(&held.credential))
             .map(|(number, _)| number)
             .collect();
         let pending: Vec<u64> = self
             .pending
             .iter()
             .map(|(number, pending)| (*number, pending.sender()))
-            .filter(|(_, sender)| {
-                !keyring.still_holds(&sender.grant.subject, &sender.username, sender.kind, &sender.key)
-            })
+            .filter(|(_, sender)| !keyring.still_holds(&sender.credential))
             .map(|(number, _)| number)
             .collect();
         for number in allocations {

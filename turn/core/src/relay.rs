@@ -18,6 +18,7 @@ use crate::asks::Asks;
 use crate::auth::challenge::{Challenges, StrangerAnswers};
 use crate::auth::credentials::{Credentials, Keyring};
 use crate::auth::nonce::{NonceKey, Nonces};
+use crate::auth::verified::Verified;
 use crate::config::{ConfigError, Limits, RelayConfig};
 use crate::counters::{AnswerCode, Counters};
 use crate::data::IndicationIds;
@@ -59,6 +60,7 @@ pub struct Relay {
     pub(crate) nonces: Nonces,
     pub(crate) tickets: Tickets,
     pub(crate) keyring: Keyring,
+    pub(crate) verified: Verified,
     pub(crate) revocations: Revocations,
     pub(crate) random: Box<dyn CryptoRng + Send>,
     pub(crate) allocations: Slab<Allocation>,
@@ -129,6 +131,7 @@ impl Relay {
             nonces: Nonces::new(nonce_key, config.nonce_lifetime),
             challenges: Challenges::new(&config.realm, keyring.features(), keyring.server_name()),
             keyring,
+            verified: Verified::new(hasher.clone()),
             revocations: Revocations::new(hasher.clone()),
             indications: IndicationIds::new(prefix, random.next_u64()),
             random: Box::new(random),
@@ -353,7 +356,7 @@ impl Relay {
         if let Some(next) = allocation.relayed.next_expiry() {
             self.expiry.arm(number, next);
         }
-        let (id, subject) = (allocation.id, allocation.grant.subject.clone());
+        let (id, subject) = (allocation.id, allocation.credential.grant.subject.clone());
         for address in expired.into_iter().flatten() {
             self.unbind(address.port);
             let address = self.policy.outside(address.port.address);
@@ -378,7 +381,7 @@ impl Relay {
         self.counters.allocations = self.allocations.len() as u64;
         self.queue.push(Action::Report(Event::AllocationEnded {
             allocation: allocation.id,
-            subject: allocation.grant.subject,
+            subject: allocation.credential.grant.subject.clone(),
             reason,
             usage: allocation.usage,
         }));
@@ -444,7 +447,7 @@ impl Relay {
         let concerned: Vec<u32> = self
             .allocations
             .iter()
-            .filter(|(_, allocation)| revocation::matches(&order.revoke, &allocation.grant))
+            .filter(|(_, allocation)| revocation::matches(&order.revoke, &allocation.credential.grant))
             .map(|(number, _)| number)
             .collect();
         for number in concerned {
@@ -458,7 +461,7 @@ impl Relay {
         if !std::mem::take(&mut allocation.changed) {
             return;
         }
-        if let Subject::RoomPeer { room, peer } = &allocation.grant.subject {
+        if let Subject::RoomPeer { room, peer } = &allocation.credential.grant.subject {
             self.queue.push(Action::Report(Event::Usage {
                 allocation: allocation.id,
                 room: room.clone(),

@@ -39,8 +39,8 @@ pub(crate) enum Seal<'a> {
 
 impl Authenticated {
     /// How answers to this sender are sealed.
-    pub(crate) const fn answer_seal(&self) -> Seal<'_> {
-        Seal::With(&self.key, self.seal)
+    pub(crate) fn answer_seal(&self) -> Seal<'_> {
+        Seal::With(&self.credential.key, self.seal)
     }
 }
 

@@ -124,7 +124,7 @@ impl Relay {
     /// An allocation that has begun goes by its room, if its credential is for the room's peers only.
     pub(crate) fn enter_room(&mut self, number: u32, relayed: &[SocketAddr]) {
         let Some(allocation) = self.allocations.get_mut(number) else { return };
-        match (&allocation.grant.subject, allocation.grant.peers) {
+        match (&allocation.credential.grant.subject, allocation.credential.grant.peers) {
             (Subject::RoomPeer { room, .. }, PeerPolicy::Room) => {
                 let seen_at = allocation.client.source.ip();
                 allocation.room = Some(self.rooms.enter(room, relayed.iter().copied(), seen_at));

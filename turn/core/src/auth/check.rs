@@ -1,5 +1,7 @@
 //! Authentication of a request, as RFC 8489 §9.2.4 has it, in the order of RFC 5389 §10.2.2: the nonce first.
 
+use std::sync::Arc;
+
 use causeway_protocol::Now;
 use causeway_stun::attributes::{
     AccessToken, Algorithm, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm, Userhash, Username,
@@ -7,9 +9,10 @@ use causeway_stun::attributes::{
 use causeway_stun::{AttributeType, IntegrityKey, Message, SecurityFeatures};
 
 use super::challenge::Announcement;
-use super::credentials::{Grant, Keyring, Unauthenticated};
+use super::credentials::{Keyring, Unauthenticated};
 use super::nonce::Nonces;
 use super::tokens::digest;
+use super::verified::{Credential, Verified};
 use crate::address::ClientAddr;
 use crate::request::Refusal;
 use crate::revocation::Revocations;
@@ -44,21 +47,9 @@ pub(crate) enum KeyKind {
 /// The sender of a request that is who it says it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Authenticated {
-    pub(crate) username: Box<str>,
-    pub(crate) key: IntegrityKey,
-    pub(crate) kind: KeyKind,
+    pub(crate) credential: Arc<Credential>,
     /// How answers are sealed.
     pub(crate) seal: SealKind,
-    pub(crate) grant: Grant,
-}
-
-/// What is known of the credential of the allocation on this 5-tuple: a request under the same username needs no JWT
-/// to be checked again, only that it has neither expired nor been revoked.
-pub(crate) struct KnownCredential<'a> {
-    pub(crate) username: &'a str,
-    pub(crate) key: &'a IntegrityKey,
-    pub(crate) kind: KeyKind,
-    pub(crate) grant: &'a Grant,
 }
 
 /// What the check needs besides the request.
@@ -68,16 +59,19 @@ pub(crate) struct Checker<'a> {
     pub(crate) announced: &'a Announcement,
     pub(crate) nonces: &'a Nonces,
     pub(crate) keyring: &'a Keyring,
+    pub(crate) verified: &'a mut Verified,
     pub(crate) revocations: &'a Revocations,
 }
 
 impl Checker<'_> {
+    /// Who sent a message. `known` is the credential of the allocation on its 5-tuple: a request under the same username
+    /// needs no JWT to be checked again, only that it has neither expired nor been revoked.
     pub(crate) fn check(
-        &self,
+        &mut self,
         message: &Message<'_>,
         from: &ClientAddr,
         now: Now,
-        known: Option<KnownCredential<'_>>,
+        known: Option<&Arc<Credential>>,
     ) -> Result<Authenticated, Refusal> {
         // 1. Without an integrity check: 401, which is how every client begins. With both, the stronger one counts.
         let sealed = if message.has(AttributeType::MESSAGE_INTEGRITY_SHA256) {
@@ -111,12 +105,12 @@ impl Checker<'_> {
             SealKind::Sha1 => message.verify_integrity(key).is_ok(),
             SealKind::Sha256 => message.verify_integrity_sha256(key).is_ok(),
         };
-        let known = known.filter(|known| known.username == username);
+        let known = known.filter(|known| *known.username == *username);
 
         // 5. Under the session key of a token, or under that of a password as it was negotiated (else 400): 401 if the
         //    check does not hold.
         let token = message.get::<AccessToken<'_>>().map_err(|_malformed| Refusal::BadRequest)?;
-        let (kind, seal) = match (token, known.as_ref().map(|known| known.kind)) {
+        let (kind, seal) = match (token, known.map(|known| known.kind)) {
             (Some(token), _) => (KeyKind::Token(digest(&token)), sealed),
             // RFC 7635 §4: the session key stays good without the token that brought it.
             (None, Some(KeyKind::Token(digest))) => (KeyKind::Token(digest), sealed),
@@ -125,33 +119,53 @@ impl Checker<'_> {
                 (KeyKind::Password(kind), seal)
             }
         };
-        let found = match (known.filter(|known| known.kind == kind), kind, token) {
-            (Some(known), _, _) if !known.grant.is_expired(now.unix) && sealed_with(known.key) => {
-                Ok((known.key.clone(), known.grant.clone()))
+        let credential = match (known.filter(|known| known.kind == kind), kind, token) {
+            (Some(known), _, _) if !known.grant.is_expired(now.unix) && sealed_with(&known.key) => {
+                Ok(Arc::clone(known))
             }
-            (None, KeyKind::Password(kind), _) => self.keyring.find(username, kind, now.unix, sealed_with),
+            (None, KeyKind::Password(kind), _) => self.find(username, kind, now, sealed_with),
             (None, KeyKind::Token(_), Some(token)) => self.open(username, &token, now, sealed_with),
             (Some(_), _, _) | (None, KeyKind::Token(_), None) => Err(Unauthenticated),
         };
-        let (key, grant) = found.map_err(|Unauthenticated| Refusal::Unauthenticated)?;
+        let credential = credential.map_err(|Unauthenticated| Refusal::Unauthenticated)?;
 
         // 6. Ours: a revoked credential is none.
-        if self.revocations.revoked(&grant, now.unix) {
+        if self.revocations.revoked(&credential.grant, now.unix) {
             return Err(Refusal::Unauthenticated);
         }
-        Ok(Authenticated { username: username.into(), key, kind, seal, grant })
+        Ok(Authenticated { credential, seal })
     }
 
-    /// The session key and the grant of a token that seals this message.
+    /// The credential with this username that seals this message.
+    fn find(
+        &mut self,
+        username: &str,
+        kind: PasswordKind,
+        now: Now,
+        sealed_with: impl Fn(&IntegrityKey) -> bool,
+    ) -> Result<Arc<Credential>, Unauthenticated> {
+        if let Some(credential) = self.verified.find(username, kind, now.unix, &sealed_with) {
+            return Ok(credential);
+        }
+        let credential = self.keyring.find(username, kind, now.unix, sealed_with)?;
+        if !credential.is_static() {
+            self.verified.remember(&credential);
+        }
+        Ok(credential)
+    }
+
+    /// The session key and the grant of a token that seals this message, as a credential.
     fn open(
         &self,
         kid: &str,
         token: &AccessToken<'_>,
         now: Now,
         sealed_with: impl Fn(&IntegrityKey) -> bool,
-    ) -> Result<(IntegrityKey, Grant), Unauthenticated> {
+    ) -> Result<Arc<Credential>, Unauthenticated> {
         let tokens = self.keyring.tokens.as_ref().ok_or(Unauthenticated)?;
-        tokens.open(kid, token, now.unix, sealed_with)
+        let (key, grant) = tokens.open(kid, token, now.unix, sealed_with)?;
+        let kind = KeyKind::Token(digest(token));
+        Ok(Arc::new(Credential { username: kid.into(), key, kind, grant }))
     }
 
     /// How the key is made and answers are sealed. Who names an algorithm has to repeat the list we sent, so that nobody

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +16,7 @@ use sha1::Sha1;
 
 use super::check::{KeyKind, PasswordKind};
 use super::tokens::{ThirdParty, Tokens};
+use super::verified::Credential;
 use crate::event::Subject;
 
 /// What a relay accepts. A username is tried, in this order, as a room's JWT, as a REST username and as a static user,
@@ -126,20 +128,20 @@ pub(crate) struct Keyring {
     realm: String,
     rooms: Option<TurnVerifier>,
     rest: Vec<Hmac<Sha1>>,
-    users: HashMap<Box<str>, UserKeys, foldhash::fast::FixedState>,
+    users: HashMap<Box<str>, User, foldhash::fast::FixedState>,
     /// The users' names by their USERHASH; empty unless every name can be found so.
     names: HashMap<[u8; 32], Box<str>, foldhash::fast::FixedState>,
     pub(super) tokens: Option<Tokens>,
 }
 
-/// A static user's keys by both password algorithms.
-struct UserKeys {
-    md5: IntegrityKey,
-    sha256: IntegrityKey,
+/// A static user by both password algorithms.
+struct User {
+    md5: Arc<Credential>,
+    sha256: Arc<Credential>,
 }
 
-impl UserKeys {
-    const fn of(&self, kind: PasswordKind) -> &IntegrityKey {
+impl User {
+    const fn of(&self, kind: PasswordKind) -> &Arc<Credential> {
         match kind {
             PasswordKind::Md5 => &self.md5,
             PasswordKind::Sha256 => &self.sha256,
@@ -181,7 +183,7 @@ impl Keyring {
         self.names.get(hash).map(AsRef::as_ref)
     }
 
-    /// The key and the grant of the credential with this username under whose key the request is sealed; `sealed_with`
+    /// The credential with this username under whose key the request is sealed; `sealed_with`
     /// says whether a key is that one, `kind` how it comes from the password.
     pub(crate) fn find(
         &self,
@@ -189,12 +191,15 @@ impl Keyring {
         kind: PasswordKind,
         now: UnixSeconds,
         sealed_with: impl Fn(&IntegrityKey) -> bool,
-    ) -> Result<(IntegrityKey, Grant), Unauthenticated> {
+    ) -> Result<Arc<Credential>, Unauthenticated> {
         if let Some(verifier) = self.rooms.as_ref().filter(|_| looks_like_jwt(username))
             && let Ok(claims) = verifier.check(username, now)
         {
             let key = self.key(kind, username, &verifier.password(username));
-            return if sealed_with(&key) { Ok((key, Grant::of_room(claims))) } else { Err(Unauthenticated) };
+            return match sealed_with(&key) {
+                true => Ok(credential(username, key, kind, Grant::of_room(claims))),
+                false => Err(Unauthenticated),
+            };
         }
         if let Some((expires, user)) = rest_username(username)
             && now < expires
@@ -205,14 +210,13 @@ impl Keyring {
                 let password = STANDARD.encode(mac.finalize().into_bytes());
                 let key = self.key(kind, username, &password);
                 if sealed_with(&key) {
-                    return Ok((key, Grant::plain(Subject::Rest(user.into()), Some(expires))));
+                    let grant = Grant::plain(Subject::Rest(user.into()), Some(expires));
+                    return Ok(credential(username, key, kind, grant));
                 }
             }
         }
-        match self.users.get(username).map(|keys| keys.of(kind)) {
-            Some(key) if sealed_with(key) => {
-                Ok((key.clone(), Grant::plain(Subject::Static(username.into()), None)))
-            }
+        match self.users.get(username).map(|user| user.of(kind)) {
+            Some(credential) if sealed_with(&credential.key) => Ok(Arc::clone(credential)),
             Some(_) | None => Err(Unauthenticated),
         }
     }
@@ -225,31 +229,28 @@ impl Keyring {
         // A JWT or an `expiry:user` cannot be found by its hash: it is on no list of ours.
         let is_enumerable = self.rooms.is_none() && self.rest.is_empty() && self.tokens.is_none();
         for StaticUser { name, password } in users {
-            let keys = UserKeys {
-                md5: derive(PasswordKind::Md5, &name, &self.realm, &password),
-                sha256: derive(PasswordKind::Sha256, &name, &self.realm, &password),
+            let subject = Subject::Static(name.as_str().into());
+            let of = |kind| {
+                let key = derive(kind, &name, &self.realm, &password);
+                credential(&name, key, kind, Grant::plain(subject.clone(), None))
             };
+            let user = User { md5: of(PasswordKind::Md5), sha256: of(PasswordKind::Sha256) };
             if is_enumerable {
                 self.names.insert(Userhash::of(&name, &self.realm).0, name.as_str().into());
             }
-            self.users.insert(name.into_boxed_str(), keys);
+            self.users.insert(name.into_boxed_str(), user);
         }
     }
 
-    /// Whether the credential that was granted under this key would be granted under it again, its expiry aside.
-    pub(crate) fn still_holds(
-        &self,
-        subject: &Subject,
-        username: &str,
-        kind: KeyKind,
-        key: &IntegrityKey,
-    ) -> bool {
-        match subject {
+    /// Whether the credential would be granted under its key again, its expiry aside.
+    pub(crate) fn still_holds(&self, credential: &Credential) -> bool {
+        match credential.grant.subject {
             Subject::RoomPeer { .. } | Subject::Token(_) => true,
-            Subject::Rest(_) | Subject::Static(_) => match kind {
-                // At the beginning of time no credential has expired.
+            Subject::Rest(_) | Subject::Static(_) => match credential.kind {
                 KeyKind::Password(kind) => {
-                    self.find(username, kind, UnixSeconds(0), |candidate| candidate.seals_like(key)).is_ok()
+                    let sealed_with = |candidate: &IntegrityKey| candidate.seals_like(&credential.key);
+                    // At the beginning of time no credential has expired.
+                    self.find(&credential.username, kind, UnixSeconds(0), sealed_with).is_ok()
                 }
                 KeyKind::Token(_) => false,
             },
@@ -259,6 +260,10 @@ impl Keyring {
     fn key(&self, kind: PasswordKind, username: &str, password: &str) -> IntegrityKey {
         derive(kind, username, &self.realm, password)
     }
+}
+
+fn credential(username: &str, key: IntegrityKey, kind: PasswordKind, grant: Grant) -> Arc<Credential> {
+    Arc::new(Credential { username: username.into(), key, kind: KeyKind::Password(kind), grant })
 }
 
 /// RFC 8489 §18.5.1.

@@ -5,3 +5,4 @@ pub(crate) mod check;
 pub(crate) mod credentials;
 pub(crate) mod nonce;
 pub(crate) mod tokens;
+pub(crate) mod verified;

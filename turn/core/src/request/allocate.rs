@@ -50,7 +50,7 @@ impl Relay {
             Some(Holder::Allocation(number)) => {
                 let allocation = self.allocations.get(number).ok_or(Refusal::AllocationMismatch)?;
                 let again = allocation.created_by == request.message.transaction_id()
-                    && allocation.username == sender.username;
+                    && allocation.credential.username == sender.credential.username;
                 return match again {
                     true => Ok(Outcome::Answered(Reply::repeated(&allocation.answer))),
                     false => Err(Refusal::AllocationMismatch),
@@ -75,18 +75,19 @@ impl Relay {
         if self.pending.len() >= limits.pending_binds {
             return Err(Refusal::InsufficientCapacity);
         }
-        let admission = match self.meters.admit(request.from, &sender.grant, &limits, request.now.unix) {
-            Ok(admission) => admission,
-            Err(quota) => {
-                self.counters.count_quota_refusal(quota);
-                return Err(match quota {
-                    Quota::Node => self.elsewhere(request, wish),
-                    Quota::User | Quota::Room | Quota::Source | Quota::Bytes | Quota::Budgets => {
-                        Refusal::of_quota(quota)
-                    }
-                });
-            }
-        };
+        let admission =
+            match self.meters.admit(request.from, &sender.credential.grant, &limits, request.now.unix) {
+                Ok(admission) => admission,
+                Err(quota) => {
+                    self.counters.count_quota_refusal(quota);
+                    return Err(match quota {
+                        Quota::Node => self.elsewhere(request, wish),
+                        Quota::User | Quota::Room | Quota::Source | Quota::Bytes | Quota::Budgets => {
+                            Refusal::of_quota(quota)
+                        }
+                    });
+                }
+            };
         let legs = self.legs(wish, sender, request)?;
         let lifetime = self.config.granted_lifetime(lifetime);
         let mobile = mobile.then(Mobile::default);
@@ -114,7 +115,7 @@ impl Relay {
     ) -> Result<[Option<Leg>; 2], Refusal> {
         match wish {
             Wish::Reserved(token) => {
-                let subject = &sender.grant.subject;
+                let subject = &sender.credential.grant.subject;
                 let reserved = self
                     .own
                     .reservations

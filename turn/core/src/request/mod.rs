@@ -122,16 +122,17 @@ impl Relay {
         }
     }
 
-    fn authenticate(&self, request: &Request<'_>) -> Result<Authenticated, Refusal> {
-        let checker = Checker {
+    fn authenticate(&mut self, request: &Request<'_>) -> Result<Authenticated, Refusal> {
+        let mut checker = Checker {
             realm: self.challenges.realm(),
             announced: self.challenges.of(request.from.via.transport()),
             nonces: &self.nonces,
             keyring: &self.keyring,
+            verified: &mut self.verified,
             revocations: &self.revocations,
         };
         let known = match self.by_client.get(&request.from) {
-            Some(Holder::Allocation(number)) => self.allocations.get(*number).map(|held| held.credential()),
+            Some(Holder::Allocation(number)) => self.allocations.get(*number).map(|held| &held.credential),
             Some(Holder::Pending(_)) | None => None,
         };
         checker.check(&request.message, &request.from, request.now, known)

@@ -9,6 +9,7 @@
 //! One leg is one relayed address; a request for both families has two, and one of them may fail.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_protocol::Now;
@@ -96,7 +97,7 @@ impl Pending {
     /// Whether this is the same request again.
     pub(super) fn is_of(&self, request: &Request<'_>, sender: &Authenticated) -> bool {
         self.answer.transaction() == request.message.transaction_id()
-            && self.sender.username == sender.username
+            && self.sender.credential.username == sender.credential.username
     }
 
     /// Under which credential it was made.
@@ -193,7 +194,7 @@ impl Relay {
             self.by_client.remove(&client);
         }
 
-        let refusal = if abandoned || self.revocations.revoked(&sender.grant, now.unix) {
+        let refusal = if abandoned || self.revocations.revoked(&sender.credential.grant, now.unix) {
             Some(Refusal::Unauthenticated)
         } else {
             let bound = legs.iter().flatten().any(|leg| matches!(leg.state, LegState::Bound(_)));
@@ -223,7 +224,7 @@ impl Relay {
             return;
         }
 
-        let lifetime = capped_lifetime(lifetime, sender.grant.expires, now);
+        let lifetime = capped_lifetime(lifetime, sender.credential.grant.expires, now);
         let expires = now.moment.plus(lifetime);
         let mut relayed = Relayed::default();
         let mut reserved = None;
@@ -236,7 +237,7 @@ impl Relay {
         let token = reserved.map(|address| {
             let mut token = ReservationToken([0; 8]);
             self.random.fill_bytes(&mut token.0);
-            let subject = sender.grant.subject.clone();
+            let subject = sender.credential.grant.subject.clone();
             let expires = self.own.reservations.insert(token, address, subject, now.moment);
             self.reservation_due.get_or_insert(expires);
             token
@@ -244,11 +245,18 @@ impl Relay {
 
         let id = AllocationId(self.next_allocation);
         self.next_allocation = self.next_allocation.wrapping_add(1);
-        let subject = sender.grant.subject.clone();
-        let credential_expires = sender.grant.expires;
-        let bytes_per_second = sender.grant.bytes_per_second;
-        let mut allocation =
-            Allocation::new(id, client, sender.clone(), protocol, admission, relayed, answer.transaction());
+        let subject = sender.credential.grant.subject.clone();
+        let credential_expires = sender.credential.grant.expires;
+        let bytes_per_second = sender.credential.grant.bytes_per_second;
+        let mut allocation = Allocation::new(
+            id,
+            client,
+            Arc::clone(&sender.credential),
+            protocol,
+            admission,
+            relayed,
+            answer.transaction(),
+        );
         allocation.mobile = mobile;
         let number = self.allocations.insert(allocation);
         let ticket = self.next_ticket(number);

@@ -42,9 +42,11 @@ impl Relay {
         let asked = request.message.get::<Lifetime>().map_err(|_malformed| Refusal::BadRequest)?;
         let lifetime = match asked {
             Some(Lifetime { seconds: 0 }) => Duration::ZERO,
-            Some(_) | None => {
-                capped_lifetime(self.config.granted_lifetime(asked), sender.grant.expires, request.now)
-            }
+            Some(_) | None => capped_lifetime(
+                self.config.granted_lifetime(asked),
+                sender.credential.grant.expires,
+                request.now,
+            ),
         };
 
         // 4. Zero ends the addresses that are meant, anything else sets their time to expiry.
