@@ -13,6 +13,7 @@
 #![deny(unsafe_code)]
 
 mod alternates;
+mod between;
 mod certificates;
 mod control;
 mod core_setup;
@@ -25,6 +26,7 @@ mod handover;
 mod host;
 mod io;
 mod labels;
+mod lane;
 mod ledger;
 mod listeners;
 mod metrics;

@@ -20,6 +20,7 @@ use rustls::ServerConfig;
 use tokio::sync::mpsc;
 
 use crate::alternates::{self, Alternates, NodeTable, OwnNode};
+use crate::between;
 use crate::certificates::{CertificateError, Watcher};
 use crate::control::{ControlPlane, Report, WorkerHandle};
 use crate::core_setup;
@@ -293,9 +294,11 @@ impl Starting {
             .map_err(StartError::Worker)?;
         let wakers: Vec<_> = polls.iter().map(|(_, _, waker)| Arc::clone(waker)).collect();
         let handovers = handover::among(&wakers, &nonce_key, config.max_lifetime);
+        let parts = handovers.into_iter().zip(between::among(&wakers));
         let dtls_identity = dtls::identity(settings, secure.certificates.as_ref())?;
         let mut workers: Vec<(Worker, WorkerHandle)> = Vec::with_capacity(count);
-        for (index, ((poll, sockets, waker), handover)) in polls.into_iter().zip(handovers).enumerate() {
+        for (index, ((poll, sockets, waker), (handover, between))) in polls.into_iter().zip(parts).enumerate()
+        {
             let (orders, order_receiver) = mpsc::channel(ORDERS);
             let config = core_setup::config_of(index, &config);
             let worker = Worker {
@@ -316,6 +319,7 @@ impl Starting {
                 orders: order_receiver,
                 reports: report_sender.clone(),
                 handover,
+                between,
                 meter: Meter::new(),
                 allocations: Arc::new(AtomicU64::new(0)),
             };

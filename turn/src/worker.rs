@@ -5,6 +5,7 @@
 //! ```
 //! Time is read once a turn. Nothing in here logs, locks or allocates per datagram.
 
+mod between;
 mod datagrams;
 mod path_errors;
 mod records;
@@ -20,6 +21,7 @@ use causeway_turn_core::{Action, Control, Event, Payload, Relay, Verdict};
 use mio::{Events, Poll};
 use tokio::sync::{Notify, mpsc};
 
+use crate::between::Between;
 use crate::control::Report;
 use crate::dtls::DtlsSessions;
 use crate::handover::{Handed, Handover};
@@ -36,6 +38,7 @@ use crate::tcp_relay::TcpRelay;
 mod streams;
 mod tcp_relay;
 
+pub(crate) use between::Crossing;
 use streams::StreamWork;
 use tcp_relay::TcpRelayWork;
 
@@ -73,6 +76,7 @@ pub(crate) struct Worker {
     pub(crate) orders: mpsc::Receiver<Control>,
     pub(crate) reports: mpsc::Sender<Report>,
     pub(crate) handover: Handover,
+    pub(crate) between: Between<Crossing>,
     pub(crate) meter: Meter,
     /// Allocations alive here, for others to read.
     pub(crate) allocations: Arc<AtomicU64>,
@@ -135,7 +139,8 @@ impl Running {
             && self.path_errors.is_empty()
             && self.tcp_relay.is_idle()
             && self.worker.orders.is_empty()
-            && self.worker.handover.is_empty();
+            && self.worker.handover.is_empty()
+            && self.worker.between.may_sleep();
         let timeout = if idle {
             let timers = [
                 self.worker.relay.poll_timeout(),
@@ -149,7 +154,9 @@ impl Running {
         } else {
             Some(Duration::ZERO)
         };
-        match self.worker.poll.poll(events, timeout) {
+        let polled = self.worker.poll.poll(events, timeout);
+        self.worker.between.wake_up();
+        match polled {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(WorkerFailure::Poll(error)),
@@ -241,6 +248,7 @@ impl Running {
             let read = self.read_clients(now)
                 + self.read_streams(now)
                 + self.read_peers(now)
+                + self.read_between(now)
                 + self.pump_splices(now);
             left = left.saturating_sub(read);
             self.flush();
@@ -251,6 +259,7 @@ impl Running {
     fn is_drained(&self) -> bool {
         self.clients.is_empty()
             && self.peers.is_empty()
+            && self.worker.between.is_empty()
             && self.streams.ready.is_empty()
             && self.tcp_relay.ready.is_empty()
     }
@@ -265,7 +274,9 @@ impl Running {
     /// Does what the relay says about the datagram of `length` bytes that is in the arena's room.
     fn conclude_room(&mut self, now: Now, verdict: Verdict, length: usize) {
         let kept = match verdict {
-            Verdict::ToPeer { .. } | Verdict::ToClient { .. } => self.arena.keep(length),
+            Verdict::ToPeer { .. } | Verdict::ToRelay { .. } | Verdict::ToClient { .. } => {
+                self.arena.keep(length)
+            }
             Verdict::Handled | Verdict::Dropped(_) => 0..0,
         };
         self.conclude(now, verdict, &kept);
@@ -275,7 +286,9 @@ impl Running {
     fn conclude(&mut self, now: Now, verdict: Verdict, kept: &Range<usize>) {
         self.note_activity(now);
         match verdict {
-            Verdict::ToPeer { .. } | Verdict::ToClient { .. } => self.plan(verdict, kept),
+            Verdict::ToPeer { .. } | Verdict::ToRelay { .. } | Verdict::ToClient { .. } => {
+                self.plan(verdict, kept);
+            }
             // At once: the core's queue of actions is bounded.
             Verdict::Handled => self.perform(now),
             Verdict::Dropped(_) => {}
@@ -290,6 +303,7 @@ impl Running {
                     if dont_fragment { Fragmentation::Forbidden } else { Fragmentation::Allowed };
                 self.outbox.plan_to_peer(on, to, place(kept, payload), fragmentation);
             }
+            Verdict::ToRelay { to, from, payload } => self.cross(to, from, place(kept, payload)),
             Verdict::ToClient { to, header, payload, padding } => {
                 self.outbox.plan_to_client(to, header, place(kept, payload), padding);
             }
@@ -360,6 +374,7 @@ impl Running {
 
     fn flush(&mut self) {
         self.outbox.flush(&self.arena, &mut self.worker.sockets, &mut self.worker.dtls);
+        self.worker.between.ring();
         self.arena.clear();
     }
 

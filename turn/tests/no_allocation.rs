@@ -1,4 +1,4 @@
-//! A worker that relays touches no heap, from the kernel's messages to the kernel's messages.
+//! Workers that relay touch no heap: from the kernel's messages to the kernel's messages, and from one to the other.
 #![allow(unsafe_code, reason = "a global allocator that counts cannot be written without")]
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
@@ -9,6 +9,7 @@ use std::fs;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use causeway_stun::{ChannelData, ChannelNumber};
+use causeway_turn::TurnSettings;
 use common::client::{Client, Incoming};
 use common::relay::{PASSWORD, TestRelay, USER, settings};
 use common::trains::send_train;
@@ -19,16 +20,21 @@ const CHANNEL: u16 = 0x4000;
 const ROUNDS: u64 = 500;
 const TRAIN: u64 = 16;
 
+/// Workers of the relay.
+const COUNT: usize = 2;
+/// Clients that send to each other. All on one worker: a chance of one in two thousand, and then the test proves less.
+const NEIGHBOURS: usize = 12;
+
 struct Counting;
 
-/// The thread whose allocations count.
-static WORKER: AtomicI32 = AtomicI32::new(0);
+/// The threads whose allocations count.
+static WORKERS: [AtomicI32; COUNT] = [const { AtomicI32::new(0) }; COUNT];
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 fn count() {
-    let worker = WORKER.load(Ordering::Relaxed);
+    let counting = WORKERS.each_ref().map(|worker| worker.load(Ordering::Relaxed));
     // SAFETY: the call has no conditions.
-    if worker != 0 && worker == unsafe { libc::gettid() } {
+    if counting != [0; COUNT] && counting.contains(&unsafe { libc::gettid() }) {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -58,13 +64,19 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_worker_allocates_for_no_datagram_it_relays() {
-    let relay = TestRelay::start(&settings());
+    let relay = TestRelay::start(&TurnSettings { workers: COUNT, ..settings() });
     let socket = peer("127.0.0.1");
     let mut client = Client::over(Datagrams::on(socket.try_clone().unwrap(), relay.v4()), USER, PASSWORD);
     let (bound, permitted) = (peer("127.0.0.1"), peer("127.0.0.2"));
     let relayed = client.allocate();
     client.bind_channel(CHANNEL, bound.local_addr().unwrap());
     client.permit(permitted.local_addr().unwrap());
+    let mut neighbours: Vec<Client> = (0..NEIGHBOURS).map(|_| relay.client()).collect();
+    let addresses: Vec<_> = neighbours.iter_mut().map(Client::allocate).collect();
+    for (place, neighbour) in neighbours.iter_mut().enumerate() {
+        neighbour.bind_channel(CHANNEL, addresses[(place + 1) % NEIGHBOURS]);
+        neighbour.permit(addresses[(place + NEIGHBOURS - 1) % NEIGHBOURS]);
+    }
     let payloads = vec![vec![7; 1000]; usize::try_from(TRAIN).unwrap()];
     let frames: Vec<_> = payloads.iter().map(|payload| framed(payload)).collect();
     let mut round = || {
@@ -76,15 +88,24 @@ fn a_worker_allocates_for_no_datagram_it_relays() {
         assert_eq!(receive(&permitted).0, b"alone");
         permitted.send_to(b"alone", relayed).unwrap();
         assert!(matches!(client.receive(), Incoming::Indication(..)));
+        for neighbour in &mut neighbours {
+            neighbour.send_channel(CHANNEL, b"across");
+        }
+        for neighbour in &mut neighbours {
+            assert!(matches!(neighbour.receive(), Incoming::Indication(..)));
+        }
     };
     // Lists grow to their size once.
     round();
-    WORKER.store(worker(), Ordering::Relaxed);
+    for (counting, worker) in WORKERS.iter().zip(workers()) {
+        counting.store(worker, Ordering::Relaxed);
+    }
     (0..ROUNDS).for_each(|_| round());
-    WORKER.store(0, Ordering::Relaxed);
+    WORKERS.iter().for_each(|counting| counting.store(0, Ordering::Relaxed));
     // Once a second usage is reported and metrics are told, however much was relayed.
     let allocations = ALLOCATIONS.load(Ordering::Relaxed);
-    assert!(allocations < ROUNDS / 10, "{allocations} allocations in {} datagrams", ROUNDS * (2 * TRAIN + 2));
+    let datagrams = ROUNDS * (2 * TRAIN + 2 + NEIGHBOURS as u64);
+    assert!(allocations < ROUNDS / 5, "{allocations} allocations in {datagrams} datagrams");
 }
 
 fn framed(data: &[u8]) -> Vec<u8> {
@@ -94,12 +115,10 @@ fn framed(data: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The thread of the only worker.
-fn worker() -> i32 {
+/// The threads of the workers.
+fn workers() -> [i32; COUNT] {
     let threads = fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
-    let mut workers =
-        threads.filter(|path| fs::read_to_string(path.join("comm")).unwrap().trim() == "turn-0");
-    let worker = workers.next().expect("a worker runs");
-    assert!(workers.next().is_none(), "one relay runs in this process");
-    worker.file_name().unwrap().to_str().unwrap().parse().unwrap()
+    let workers = threads.filter(|path| fs::read_to_string(path.join("comm")).unwrap().starts_with("turn-"));
+    let numbers = workers.map(|worker| worker.file_name().unwrap().to_str().unwrap().parse().unwrap());
+    numbers.collect::<Vec<_>>().try_into().expect("one relay runs in this process")
 }

@@ -7,6 +7,7 @@
 //! on_client(datagram) ─►│ ChannelData, Send ─► data.rs ───────────────────────────┼─► Verdict::ToPeer
 //!                       │ requests ─► auth/ ─► request/ ─► queue.rs ──────────────┼─► Action::{Bind, Reply, Report}
 //! on_peer(datagram) ───►│ data.rs ────────────────────────────────────────────────┼─► Verdict::ToClient
+//! on_relay(datagram) ──►│ between.rs ─────────────────────────────────────────────┼─► Verdict::ToClient
 //! on_icmp(error) ──────►│ icmp.rs ────────────────────────────────────────────────┼─► Action::Reply
 //! on_bound(ticket) ────►│ request/pending.rs ─────────────────────────────────────┼─► Action::{Reply, Report}
 //! on_peer_accepted, … ─►│ tcp/ ───────────────────────────────────────────────────┼─► Action::{Connect, Splice, Disconnect}
@@ -40,6 +41,7 @@
 //! // For every datagram on a listener; on a relay socket it is `on_peer`.
 //! match relay.on_client(now, from, &datagram) {
 //!     Verdict::ToPeer { on, to, payload, .. } => { /* send payload.of(&datagram) from socket `on` */ }
+//!     Verdict::ToRelay { to, from, payload } => { /* the worker `to.worker()` asks its `on_relay` */ }
 //!     // Also when the peer is another client's relayed address.
 //!     Verdict::ToClient { to, header, payload, padding } => { /* send the three pieces as one */ }
 //!     Verdict::Handled | Verdict::Dropped(_) => {}
@@ -120,7 +122,7 @@ pub use auth::challenge::StrangerAnswers;
 pub use auth::credentials::{Credentials, RestSecret, StaticUser};
 pub use auth::nonce::NonceKey;
 pub use auth::tokens::{ThirdParty, TokenKey};
-pub use between::Between;
+pub use between::{Between, LiveRelay};
 pub use config::{ConfigError, Limits, Listener, LoopbackPeers, Mobility, RelayConfig, TcpRelaying};
 pub use counters::{AnswerCode, Counters, RequestMethod};
 pub use data::Direction;

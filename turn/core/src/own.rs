@@ -70,7 +70,7 @@ impl OwnRelays {
     /// Whether an allocation of this process has this relayed address for UDP.
     #[must_use]
     pub fn is_live(&self, address: SocketAddr) -> bool {
-        self.find(address.ip()).is_some_and(|own| self.is_live_at(own, address.port(), RelayProtocol::Udp))
+        self.home(address).is_some()
     }
 
     /// Whether an allocation of this process has this relayed address for TCP.
@@ -99,6 +99,11 @@ impl OwnRelays {
                 self.addresses.get(usize::from(index)).is_some_and(|own| test(&own.live_tcp, port))
             }
         }
+    }
+
+    /// Whose this address is, if it is a live relayed address for UDP.
+    pub(crate) fn home(&self, address: SocketAddr) -> Option<Home> {
+        self.home_at(self.find(address.ip())?, address.port())
     }
 
     /// Whose this port of this IP is, if it is a live relayed address for UDP.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
+use crate::between::LiveRelay;
 use crate::dropped::DropReason;
 
 /// What to do with the datagram that was passed in.
@@ -18,6 +19,15 @@ pub enum Verdict {
         payload: Payload,
         /// The client asked for the DF bit (RFC 8656 §18.9).
         dont_fragment: bool,
+    },
+    /// Give part of the datagram to the worker that has the relayed address it is for.
+    ToRelay {
+        /// The relayed address: for [`Relay::on_relay`](crate::Relay::on_relay) of [`LiveRelay::worker`].
+        to: LiveRelay,
+        /// The relayed address it comes from.
+        from: PeerAddr,
+        /// These bytes of the datagram.
+        payload: Payload,
     },
     /// Send header, part of the datagram and padding to a client, as one datagram.
     ToClient {

@@ -195,7 +195,9 @@ fn drive(
                     Expected::ToClient(Some((number >= 0x4000).then_some(number)))
                 }
                 Verdict::Dropped(_) => Expected::ToClient(None),
-                verdict @ (Verdict::ToPeer { .. } | Verdict::Handled) => panic!("{verdict:?}"),
+                verdict @ (Verdict::ToPeer { .. } | Verdict::ToRelay { .. } | Verdict::Handled) => {
+                    panic!("{verdict:?}")
+                }
             }
         }
         Step::Pass { seconds, timers: true } => {
@@ -223,7 +225,9 @@ fn to_peer(verdict: Verdict) -> Expected {
     match verdict {
         Verdict::ToPeer { to, .. } => Expected::ToPeer(Some(to.socket())),
         Verdict::Dropped(_) => Expected::ToPeer(None),
-        verdict @ (Verdict::ToClient { .. } | Verdict::Handled) => panic!("{verdict:?}"),
+        verdict @ (Verdict::ToRelay { .. } | Verdict::ToClient { .. } | Verdict::Handled) => {
+            panic!("{verdict:?}")
+        }
     }
 }
 

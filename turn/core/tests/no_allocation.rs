@@ -111,6 +111,36 @@ fn check_four_ways(mut world: World, client: &Client, relayed: std::net::SocketA
 }
 
 #[test]
+fn no_datagram_between_two_relayed_addresses_allocates() {
+    let mut world = World::new();
+    let mut other = world.sibling(RelayConfig { worker: WorkerNumber::new(1).unwrap(), ..config() }, 2);
+    let (mut alice, at_alice) = world.allocated("1.1.1.1:1000");
+    let (mut bob, at_bob) = world.allocated("2.2.2.2:2000");
+    let (mut carol, at_carol) = other.allocated("3.3.3.3:3000");
+    alice.bind(&mut world, 0x4000, &at_bob.to_string());
+    alice.bind(&mut world, 0x4001, &at_carol.to_string());
+    bob.permit(&mut world, &at_alice.to_string());
+    carol.permit(&mut other, &at_alice.to_string());
+    let payload = vec![7; 1000];
+    let [to_bob, to_carol] = [0x4000, 0x4001].map(|number| channel_data(number, &payload));
+    let mut delivered = 0;
+    let allocations = count(|| {
+        for _ in 0..1000 {
+            let here = world.relay.on_client(world.now, alice.address, &to_bob);
+            let Verdict::ToRelay { to, from, payload } =
+                world.relay.on_client(world.now, alice.address, &to_carol)
+            else {
+                continue;
+            };
+            let there = other.relay.on_relay(other.now, to, from, payload.of(&to_carol));
+            delivered +=
+                [here, there].iter().filter(|verdict| matches!(verdict, Verdict::ToClient { .. })).count();
+        }
+    });
+    assert_eq!((delivered, allocations), (2000, 0));
+}
+
+#[test]
 fn no_dropped_datagram_allocates() {
     let mut world = World::new();
     let (client, relayed) = world.allocated("1.1.1.1:1000");

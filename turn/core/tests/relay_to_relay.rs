@@ -10,6 +10,7 @@ use causeway_stun::attributes::{Data, XorPeerAddress};
 use causeway_stun::{Message, Method};
 use causeway_turn_core::*;
 use common::*;
+use proptest::prelude::*;
 
 const NUMBER: u16 = 0x4000;
 
@@ -237,6 +238,266 @@ fn what_no_datagram_can_carry_is_left_to_the_kernel_to_refuse() {
     assert!(matches!(verdict, Verdict::ToPeer { .. }));
     let verdict = world.client_sends(alice.address, &channel_data(NUMBER, &[7; 65_507]));
     assert_eq!(verdict, Verdict::Dropped(DropReason::NoPermission));
+}
+
+#[test]
+fn on_another_worker_the_data_waits_for_the_relay_that_has_the_address() {
+    let mut first = World::new();
+    let mut second = first.sibling(worker(1), 2);
+    let (mut alice, at_alice) = first.allocated("1.1.1.1:1000");
+    let (mut bob, at_bob) = second.allocated("2.2.2.2:2000");
+    assert_eq!(alice.bind(&mut first, NUMBER, &at_bob.to_string()), 0);
+    assert_eq!(bob.permit(&mut second, &at_alice.to_string()), 0);
+    let up = channel_data(NUMBER, b"hi");
+    let verdict = first.client_sends(alice.address, &up);
+    let (to, from, data) = sent_to_relay(verdict, &up);
+    assert_eq!((to.worker().number(), to.address().socket(), from.socket()), (1, at_bob, at_alice));
+    assert_eq!(first.relay.counters().relayed.sent, traffic(1, 2));
+    let verdict = second.relay_sends(to, from, &data);
+    let (client, bytes) = sent_to_client(verdict, &data);
+    assert_eq!((client, indication(&bytes)), (bob.address, (at_alice, b"hi".to_vec())));
+    assert_eq!(second.relay.counters().relayed.received, traffic(1, 2));
+    assert_eq!(second.relay.counters().between(Between::OtherWorker), 1);
+    assert_eq!(first.relay.counters().between(Between::OtherWorker), 0, "it is counted where it arrives");
+}
+
+#[test]
+fn what_was_on_its_way_to_an_allocation_that_ended_reaches_nobody() {
+    let mut config = worker(1);
+    config.relay_ports = 50_000..=50_000;
+    let mut first = World::new();
+    let mut second = first.sibling(config, 2);
+    let (mut alice, at_alice) = first.allocated("1.1.1.1:1000");
+    let (mut bob, at_bob) = second.allocated("2.2.2.2:2000");
+    assert_eq!(alice.bind(&mut first, NUMBER, &at_bob.to_string()), 0);
+    let up = channel_data(NUMBER, b"hi");
+    let verdict = first.client_sends(alice.address, &up);
+    let (to, from, data) = sent_to_relay(verdict, &up);
+    let nobody = Verdict::Dropped(DropReason::UnknownRelayPort);
+    bob.refresh(&mut second, 0);
+    assert_eq!(second.relay_sends(to, from, &data), nobody);
+    // The same address in the same slot, and somebody who would take it.
+    let (mut carol, at_carol) = second.allocated("3.3.3.3:3000");
+    assert_eq!((at_carol, carol.permit(&mut second, &at_alice.to_string())), (at_bob, 0));
+    assert_eq!(second.relay_sends(to, from, &data), nobody);
+    assert_eq!(second.relay.counters().between(Between::OtherWorker), 0);
+    let verdict = first.client_sends(alice.address, &up);
+    let (to, from, data) = sent_to_relay(verdict, &up);
+    assert_eq!(sent_to_client(second.relay_sends(to, from, &data), &data).0, carol.address);
+}
+
+#[test]
+fn no_worker_takes_what_is_for_another() {
+    let mut first = World::new();
+    let mut second = first.sibling(worker(1), 2);
+    let (mut alice, _) = first.allocated("1.1.1.1:1000");
+    let (_, at_bob) = second.allocated("2.2.2.2:2000");
+    assert_eq!(alice.bind(&mut first, NUMBER, &at_bob.to_string()), 0);
+    let up = channel_data(NUMBER, b"hi");
+    let verdict = first.client_sends(alice.address, &up);
+    let (to, from, data) = sent_to_relay(verdict, &up);
+    assert_eq!(first.relay_sends(to, from, &data), Verdict::Dropped(DropReason::UnknownRelayPort));
+}
+
+#[test]
+fn a_port_that_is_only_reserved_is_nobodys() {
+    let mut world = World::new();
+    let (mut alice, _) = world.allocated("1.1.1.1:1000");
+    let mut bob = Client::new("2.2.2.2:2000");
+    let even = causeway_stun::attributes::EvenPort { reserve_next: true };
+    let at_bob = bob.ask(&mut world, Method::Allocate, &[UDP, &even]).relayed()[0];
+    let next = SocketAddr::new(at_bob.ip(), at_bob.port() + 1);
+    assert_eq!(alice.permit(&mut world, &next.to_string()), 0);
+    let verdict = world.client_sends(alice.address, &send_indication(&next.to_string(), b"x", &[]));
+    assert_eq!(verdict, Verdict::Dropped(DropReason::NotALiveRelay));
+}
+
+/// What one of two clients does next.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Allocate,
+    Refresh { seconds: u32 },
+    Permit,
+    Bind { number: u16 },
+    SendTo { length: usize },
+    SendOn { number: u16, length: usize },
+    Pass { seconds: u64, timers: bool },
+}
+
+/// How data gets from the one's relayed address to the other's.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    /// One worker has both.
+    Worker,
+    /// Each has a worker.
+    OtherWorker,
+    /// Through sockets, as if the node knew nothing of the other's address.
+    Kernel,
+}
+
+/// The two clients, with a world for each worker.
+struct Stage {
+    how: How,
+    worlds: Vec<World>,
+    clients: [Client; 2],
+    relayed: [SocketAddr; 2],
+}
+
+impl Stage {
+    fn new(how: How) -> Self {
+        let config = |number| {
+            let mut config = worker(number);
+            config.limits.allocation_bytes_per_second = 2_000;
+            config
+        };
+        let first = World::with(config(0));
+        let worlds = match how {
+            How::Worker => vec![first],
+            How::OtherWorker | How::Kernel => {
+                let second = first.sibling(config(1), 2);
+                vec![first, second]
+            }
+        };
+        let limited = room_credential(|claims| claims.bytes = Some(5_000));
+        let clients = [Client::new("1.1.1.1:1000"), Client::with(&limited, "2.2.2.2:2000")];
+        let nowhere = "51.0.0.1:9".parse().unwrap();
+        Self { how, worlds, clients, relayed: [nowhere; 2] }
+    }
+
+    /// What the client sees of it, with the relayed addresses by the number of their client.
+    fn play(&mut self, who: usize, step: Step) -> String {
+        let other = self.relayed[1 - who].to_string();
+        let last = self.worlds.len() - 1;
+        let (world, client) = (&mut self.worlds[who.min(last)], &mut self.clients[who]);
+        if !matches!(step, Step::Pass { .. } | Step::SendTo { .. } | Step::SendOn { .. }) {
+            client.learn_nonce_again(world);
+        }
+        match step {
+            Step::Allocate => {
+                let answer = client.ask(world, Method::Allocate, &[UDP]);
+                if answer.code() == 0 {
+                    self.relayed[who] = answer.relayed()[0];
+                }
+                answer.code().to_string()
+            }
+            Step::Refresh { seconds } => client.refresh(world, seconds).code().to_string(),
+            Step::Permit => client.permit(world, &other).to_string(),
+            Step::Bind { number } => client.bind(world, number, &other).to_string(),
+            Step::SendTo { length } => self.send(who, &send_indication(&other, &vec![7; length], &[])),
+            Step::SendOn { number, length } => self.send(who, &channel_data(number, &vec![7; length])),
+            Step::Pass { seconds, timers } => {
+                for world in &mut self.worlds {
+                    match timers {
+                        true => world.pass(seconds),
+                        false => world.pass_without_timers(seconds),
+                    }
+                }
+                String::new()
+            }
+        }
+    }
+
+    fn send(&mut self, who: usize, datagram: &[u8]) -> String {
+        let last = self.worlds.len() - 1;
+        let address = self.clients[who].address;
+        let verdict = self.worlds[who.min(last)].client_sends(address, datagram);
+        let (verdict, data) = match (verdict, self.how) {
+            (Verdict::ToRelay { to, from, payload }, How::OtherWorker) => {
+                let data = payload.of(datagram).to_vec();
+                (self.worlds[(1 - who).min(last)].relay_sends(to, from, &data), data)
+            }
+            (Verdict::ToRelay { to, from, payload }, How::Kernel) => {
+                let data = payload.of(datagram).to_vec();
+                let (to, from) = (to.address().socket(), from.socket().to_string());
+                (self.worlds[(1 - who).min(last)].peer_sends(to, &from, &data), data)
+            }
+            (verdict, _) => (verdict, datagram.to_vec()),
+        };
+        match verdict {
+            Verdict::ToClient { .. } => {
+                let (to, bytes) = sent_to_client(verdict, &data);
+                match Message::decode(&bytes) {
+                    Ok(_) => {
+                        let (from, data) = indication(&bytes);
+                        let from = self.relayed.iter().position(|relayed| *relayed == from);
+                        format!("{to:?} hears {} bytes from {from:?}", data.len())
+                    }
+                    Err(_) => format!("{to:?} hears {:?} and {} bytes", &bytes[..4], bytes.len()),
+                }
+            }
+            verdict => format!("{verdict:?}"),
+        }
+    }
+
+    /// Everything that was counted, wherever.
+    fn counted(&self) -> (Usage, Vec<u64>, Vec<Vec<Usage>>) {
+        let mut relayed = Usage::default();
+        let mut dropped = vec![0; DropReason::ALL.len()];
+        for counters in self.worlds.iter().map(|world| world.relay.counters()) {
+            for (sum, part) in [
+                (&mut relayed.sent, counters.relayed.sent),
+                (&mut relayed.received, counters.relayed.received),
+            ] {
+                sum.packets += part.packets;
+                sum.bytes += part.bytes;
+            }
+            for (sum, part) in dropped.iter_mut().zip(&counters.dropped) {
+                *sum += part;
+            }
+        }
+        let events = || self.worlds.iter().flat_map(|world| &world.events);
+        let ended = |limited| {
+            let usage = events().filter_map(move |event| match event {
+                Event::AllocationEnded { subject, usage, .. } => {
+                    (matches!(subject, Subject::RoomPeer { .. }) == limited).then_some(*usage)
+                }
+                _ => None,
+            });
+            usage.collect()
+        };
+        (relayed, dropped, vec![ended(false), ended(true)])
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let number = || NUMBER..NUMBER + 2;
+    let length = || prop::sample::select(vec![0usize, 1, 100, 1200]);
+    prop_oneof![
+        3 => Just(Step::Allocate),
+        1 => prop::sample::select(vec![0u32, 600]).prop_map(|seconds| Step::Refresh { seconds }),
+        4 => Just(Step::Permit),
+        4 => number().prop_map(|number| Step::Bind { number }),
+        6 => length().prop_map(|length| Step::SendTo { length }),
+        6 => (number(), length()).prop_map(|(number, length)| Step::SendOn { number, length }),
+        2 => (prop::sample::select(vec![0u64, 1, 299, 301, 599]), any::<bool>())
+            .prop_map(|(seconds, timers)| Step::Pass { seconds, timers }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn nobody_can_tell_which_way_the_data_went(steps in prop::collection::vec((0usize..2, step()), 1..60)) {
+        let mut stages = [How::Kernel, How::Worker, How::OtherWorker].map(Stage::new);
+        for (number, (who, step)) in steps.iter().enumerate() {
+            let [kernel, worker, other] = stages.each_mut().map(|stage| stage.play(*who, *step));
+            prop_assert_eq!(&kernel, &worker, "step {}: {:?}", number, step);
+            prop_assert_eq!(&kernel, &other, "step {}: {:?}", number, step);
+        }
+        for stage in &mut stages {
+            for world in &mut stage.worlds {
+                world.pass(4_000);
+            }
+        }
+        let [kernel, worker, other] = stages.each_ref().map(Stage::counted);
+        prop_assert_eq!(&kernel, &worker);
+        prop_assert_eq!(&kernel, &other);
+    }
+}
+
+fn worker(number: u16) -> RelayConfig {
+    RelayConfig { worker: WorkerNumber::new(number).unwrap(), ..config() }
 }
 
 /// Two clients of one relay. Alice has a channel to Bob, Bob a permission for Alice.

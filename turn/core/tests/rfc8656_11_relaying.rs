@@ -155,9 +155,10 @@ fn allocations_on_two_workers_reach_each_other() {
     bob.bind(&mut second, 0x4000, &at_alice.to_string());
     let datagram = channel_data(0x4000, b"hi");
     let verdict = first.client_sends(alice.address, &datagram);
-    let (from, to, data) = sent_to_peer(verdict, &datagram);
-    let verdict = second.peer_sends(to, &from.to_string(), &data);
-    assert_eq!(sent_to_client(verdict, &data).0, bob.address);
+    let (to, from, data) = sent_to_relay(verdict, &datagram);
+    assert_eq!(to.worker(), worker);
+    let verdict = second.relay_sends(to, from, &data);
+    assert_eq!(sent_to_client(verdict, &data), (bob.address, datagram));
 }
 
 #[test]

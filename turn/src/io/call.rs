@@ -30,6 +30,8 @@ labels! {
         QueueFull = "queue_full",
         /// The client's allocation is another worker's, and that worker's queue is full.
         HandoverFull = "handover_full",
+        /// The peer is a relayed address of another worker, and too much is on its way there.
+        OtherWorkerFull = "other_worker_full",
         /// Anything else the kernel said.
         Other = "other",
     }

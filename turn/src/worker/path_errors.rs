@@ -40,7 +40,10 @@ impl Running {
             let verdict = self.worker.relay.on_icmp(now, on, to, error.icmp_type, error.icmp_code, error.mtu);
             match verdict {
                 Verdict::Handled => self.perform(now),
-                Verdict::ToPeer { .. } | Verdict::ToClient { .. } | Verdict::Dropped(_) => {}
+                Verdict::ToPeer { .. }
+                | Verdict::ToRelay { .. }
+                | Verdict::ToClient { .. }
+                | Verdict::Dropped(_) => {}
             }
         }
         SOCKET_BUDGET

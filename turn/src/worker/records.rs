@@ -36,7 +36,9 @@ impl Running {
                 let at = kept.start + within.start..kept.start + within.end;
                 let verdict = self.worker.relay.on_client(now, client, self.arena.at(at.clone()));
                 match verdict {
-                    Verdict::ToPeer { .. } | Verdict::ToClient { .. } => self.plan(verdict, &at),
+                    Verdict::ToPeer { .. } | Verdict::ToRelay { .. } | Verdict::ToClient { .. } => {
+                        self.plan(verdict, &at);
+                    }
                     Verdict::Handled => self.perform(now),
                     Verdict::Dropped(_) => {}
                 }

@@ -158,6 +158,13 @@ impl World {
         verdict
     }
 
+    /// What another worker's relay sends.
+    pub fn relay_sends(&mut self, to: LiveRelay, from: PeerAddr, data: &[u8]) -> Verdict {
+        let verdict = self.relay.on_relay(self.now, to, from, data);
+        self.perform();
+        verdict
+    }
+
     pub fn control(&mut self, control: Control) {
         self.relay.on_control(self.now, control);
         self.perform();
@@ -537,4 +544,12 @@ pub fn sent_to_peer(verdict: Verdict, datagram: &[u8]) -> (SocketAddr, SocketAdd
         panic!("{verdict:?} sends nothing to a peer");
     };
     (on.address, to.socket(), payload.of(datagram).to_vec())
+}
+
+/// What a verdict gives to another worker.
+pub fn sent_to_relay(verdict: Verdict, datagram: &[u8]) -> (LiveRelay, PeerAddr, Vec<u8>) {
+    let Verdict::ToRelay { to, from, payload } = verdict else {
+        panic!("{verdict:?} gives nothing to another worker");
+    };
+    (to, from, payload.of(datagram).to_vec())
 }

@@ -295,8 +295,19 @@ impl Player {
     }
 
     fn send(&mut self, who: usize, datagram: Vec<u8>) {
+        let counted = |world: &World| {
+            let counters = world.relay.counters();
+            (counters.between(Between::Worker), counters.relayed.sent.bytes)
+        };
+        let (crossed, sent) = counted(&self.world);
         let verdict = self.world.client_sends(self.clients[who].address, &datagram);
         self.passed += inside(verdict, &datagram);
+        // To another relayed address of ours: sent there, whatever became of it.
+        let (crossed_since, sent_since) = counted(&self.world);
+        if crossed_since > crossed {
+            assert!(matches!(verdict, Verdict::ToClient { .. } | Verdict::Dropped(_)));
+            self.passed += sent_since - sent;
+        }
         self.last = datagram;
     }
 
@@ -376,7 +387,7 @@ fn attributes<'a>(script: &mut Script<'a>) -> Option<Vec<RawAttribute<'a>>> {
 /// A verdict speaks of the datagram that it is about: how many of its bytes pass.
 fn inside(verdict: Verdict, datagram: &[u8]) -> u64 {
     let payload = match verdict {
-        Verdict::ToPeer { payload, .. } => payload.range(),
+        Verdict::ToPeer { payload, .. } | Verdict::ToRelay { payload, .. } => payload.range(),
         Verdict::ToClient { payload, header, padding, .. } => {
             assert!(!header.as_bytes().is_empty() && padding < 4);
             payload.range()
