@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Serialize, Serializer};
 
 use crate::cores::Cores;
 use crate::failure::Failure;
@@ -65,6 +66,18 @@ pub struct RelayFlags {
     /// What the server is asked to do.
     #[arg(long, value_enum, default_value_t = Work::Data)]
     pub work: Work,
+    /// Runs the standard table instead of one load; flags that describe a load are ignored.
+    #[arg(long)]
+    pub standard: bool,
+    /// Only rows of the standard table whose name contains this.
+    #[arg(long, value_name = "TEXT", requires = "standard")]
+    pub only: Option<String>,
+    /// Seconds of ours at half the rate that saturates it, which have to pass without a loss; 0: none.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub soak: u64,
+    /// The `turn-server` binary [default: turn-server in the folder `turn-server/bin` beside this program]
+    #[arg(long, value_name = "PATH")]
+    pub turn_server: Option<PathBuf>,
     /// Measured seconds of a round.
     #[arg(long, default_value_t = 2.0)]
     pub seconds: f64,
@@ -84,10 +97,24 @@ pub struct RelayFlags {
 pub enum Other {
     /// coturn, as Debian has it.
     Coturn,
+    /// The crate `turn-server` (turn-rs), which relays only between its own clients.
+    TurnServer,
+}
+
+impl Other {
+    /// What tables and files call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Coturn => "coturn",
+            Self::TurnServer => "turn-server",
+        }
+    }
 }
 
 /// Which way data goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From the client.
     Up,
@@ -98,7 +125,8 @@ pub enum Direction {
 }
 
 /// The other end of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Partner {
     /// A socket that knows nothing of TURN.
     Peer,
@@ -107,7 +135,8 @@ pub enum Partner {
 }
 
 /// How data travels between client and server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Framing {
     /// ChannelData.
     Channel,
@@ -116,7 +145,8 @@ pub enum Framing {
 }
 
 /// How the generator's sockets receive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Receivers {
     /// Packets that were sent in one piece arrive in one piece, as with network hardware that cuts them.
     Joining,
@@ -125,16 +155,21 @@ pub enum Receivers {
 }
 
 /// What the server is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum Work {
     /// Relay data.
     Data,
     /// Answer STUN Binding requests.
     Binding,
+    /// Make and end allocations: Allocate with the long-term mechanism, then Refresh with a lifetime of 0.
+    Allocate,
+    /// Hold as many allocations as there are flows.
+    Idle,
 }
 
 /// One kind of load, whoever has to bear it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Load {
     /// See [`RelayFlags`] for each.
     pub work: Work,
@@ -157,6 +192,7 @@ pub struct Load {
     /// How the generator receives.
     pub receivers: Receivers,
     /// The measured span.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
     pub span: Duration,
 }
 
@@ -199,18 +235,32 @@ impl RelayFlags {
         })
     }
 
-    /// Our program, and those it is compared with.
+    /// Our program.
     #[must_use]
-    pub fn programs(&self) -> Vec<Program> {
-        let ours = self.server.clone().unwrap_or_else(|| beside_this_program("causeway"));
-        let others = self.compare.iter().map(|other| match other {
+    pub fn ours(&self) -> Program {
+        Program::Causeway(self.server.clone().unwrap_or_else(|| beside_this_program("causeway")))
+    }
+
+    /// The program of another.
+    #[must_use]
+    pub fn other(&self, other: Other) -> Program {
+        match other {
             Other::Coturn => Program::Coturn(PathBuf::from("turnserver")),
-        });
-        [Program::Causeway(ours)].into_iter().chain(others).collect()
+            Other::TurnServer => {
+                let path = self.turn_server.clone();
+                Program::TurnServer(
+                    path.unwrap_or_else(|| beside_this_program("turn-server/bin/turn-server")),
+                )
+            }
+        }
     }
 }
 
-/// A program in the folder of this one, or in the one above as for tests.
+fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(span.as_secs_f64())
+}
+
+/// A program in the folder of this one.
 fn beside_this_program(name: &str) -> PathBuf {
     let folder = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
     folder.unwrap_or_default().join(name)

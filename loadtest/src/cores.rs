@@ -5,11 +5,12 @@ use std::thread;
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
+use serde::Serialize;
 
 use crate::failure::{Doing, Failure};
 
 /// The cores of a measurement, as the kernel numbers them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Cores {
     /// The server's, and nobody else's.
     pub server: usize,

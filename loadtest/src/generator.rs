@@ -18,8 +18,8 @@ use crate::stamp::Stamp;
 
 /// Before the measured span: caches fill, buffers reach their size. A guess.
 const WARM_UP: Duration = Duration::from_millis(300);
-/// After the last packet was sent, how long the rest may take to arrive.
-const DRAIN: Duration = Duration::from_millis(200);
+/// After the last packet was sent, what has not arrived when nothing has arrived for so long is lost.
+const DRAIN: Duration = Duration::from_secs(1);
 /// A lane whose window is full and where nothing arrives for so long has lost what is on its way. A guess, far above the
 /// time that a full buffer of the server's takes.
 const GIVE_UP: Duration = Duration::from_millis(100);
@@ -123,9 +123,14 @@ fn measure(
     send_until(begin + clock::of(span));
     let (end, used_after, received_after) = (clock::nanoseconds(), used()?, received(lanes));
     flags.measuring.store(false, Ordering::Relaxed);
-    let drained = clock::nanoseconds() + clock::of(DRAIN);
-    while clock::nanoseconds() < drained && lanes.iter().any(|lane| lane.progress.lost() > 0) {
+    let (mut arrived, mut last) = (received(lanes), clock::nanoseconds());
+    while lanes.iter().any(|lane| lane.progress.lost() > 0) && clock::nanoseconds() < last + clock::of(DRAIN)
+    {
         between();
+        let so_far = received(lanes);
+        if so_far > arrived {
+            (arrived, last) = (so_far, clock::nanoseconds());
+        }
     }
     Ok(Measured {
         span: Duration::from_nanos(end - begin),

@@ -1,41 +1,43 @@
 //! Loads relays from outside, with nothing of theirs, and says what a packet costs them.
 #![forbid(unsafe_code)]
 
+mod allocate;
 pub mod args;
 mod client;
 mod clock;
 pub mod cores;
 pub mod failure;
+mod files;
 mod flows;
 mod generator;
 mod histogram;
+mod idle;
 mod lane;
+pub mod plot;
 mod print;
 mod proc;
+mod relay;
+pub mod report;
 pub mod rounds;
 pub mod server;
+pub mod soak;
 mod stamp;
+mod standard;
 pub mod summary;
+pub mod table;
 
 use std::io::Write;
 
-use args::{Cli, Command, RelayFlags};
-use cores::Cores;
-use failure::{Doing, Failure};
+use args::{Cli, Command};
+use failure::Failure;
+use table::Outcome;
 
 /// Does what the command line asks for and prints what came out.
 ///
 /// # Errors
 /// Something could not be measured.
-pub fn run(cli: &Cli, output: &mut impl Write) -> Result<(), Failure> {
+pub fn run(cli: &Cli, output: &mut impl Write) -> Result<Outcome, Failure> {
+    files::allow_many()?;
     let Command::Relay(flags) = &cli.command;
-    relay(flags, output)
-}
-
-fn relay(flags: &RelayFlags, output: &mut impl Write) -> Result<(), Failure> {
-    let load = flags.load()?;
-    let programs = flags.programs();
-    let cores = flags.cores.unwrap_or_else(Cores::of_this_machine);
-    let rounds = rounds::alternate(&programs, &load, flags.rounds, cores, &flags.out)?;
-    print::rounds(&programs, &rounds, output).doing("printing")
+    relay::run(flags, output)
 }

@@ -1,4 +1,4 @@
-//! The `loadtest` command: measures and prints.
+//! The `loadtest` command: 0 if every goal is reached, 1 if one is missed, 69 if something could not be measured.
 
 use std::io;
 use std::process::ExitCode;
@@ -6,13 +6,16 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use causeway_loadtest::args::Cli;
+use causeway_loadtest::table::Outcome;
 
 /// The status of a run that could not measure (EX_UNAVAILABLE, `sysexits.h`).
 const COULD_NOT_MEASURE: u8 = 69;
 
 fn main() -> ExitCode {
     match causeway_loadtest::run(&Cli::parse(), &mut io::stdout()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Holds) => ExitCode::SUCCESS,
+        Ok(Outcome::Misses) => ExitCode::FAILURE,
+        Ok(Outcome::NotMeasured) => ExitCode::from(COULD_NOT_MEASURE),
         Err(failure) => {
             eprintln!("loadtest: {failure}");
             ExitCode::from(COULD_NOT_MEASURE)

@@ -5,18 +5,24 @@
 //! is not counted.
 
 use std::path::Path;
+use std::time::Duration;
 
+use serde::Serialize;
+
+use crate::allocate;
 use crate::args::{Load, Work};
+use crate::clock;
 use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::flows;
 use crate::generator::{self, Pace, Seen};
+use crate::idle;
 use crate::server::{Program, Server};
 
 /// One round of one server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Round {
-    /// The server's CPU time per delivered packet, in microseconds.
+    /// The server's CPU time per delivered packet, answer, or pair of Allocate and Refresh, in microseconds.
     pub microseconds: f64,
     /// Of that, in user space.
     pub user: f64,
@@ -30,6 +36,8 @@ pub struct Round {
     pub busy: f64,
     /// Bytes of memory that it held at the end.
     pub memory: u64,
+    /// Bytes by which it grew for each idle allocation; 0 if none were held.
+    pub bytes_per_allocation: f64,
     /// Latency in microseconds that 50 %, 99 % and 99.9 % of the packets do not exceed.
     pub latency: [f64; 3],
 }
@@ -54,6 +62,7 @@ impl Round {
             loss: seen.lost as f64 / (seen.sent.max(1) as f64),
             busy: used / seen.span.as_secs_f64(),
             memory,
+            bytes_per_allocation: 0.0,
             latency: [quantile(0.5), quantile(0.99), quantile(0.999)],
         })
     }
@@ -83,17 +92,46 @@ pub fn alternate(
 }
 
 /// One round of one server.
-fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
+///
+/// # Errors
+/// As for [`alternate`].
+pub(crate) fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
     let server = Server::start(program, cores, logs)?;
+    let used = || server.cpu_time();
     let flows = match load.work {
         Work::Data => flows::relayed(server.address, load)?,
         Work::Binding => flows::binding(server.address, load)?,
+        Work::Allocate => {
+            let seen = allocate::run(server.address, load.flows, load.span, &used)?;
+            return Round::of(&seen, server.resident()?, program.name());
+        }
+        Work::Idle => return held(&server, load.flows),
     };
-    let lanes = &flows.lanes;
     let pace = match load.rate {
         Some(rate) => Pace::Rate(rate),
         None => Pace::Window((load.window / load.flows as u64).max(load.burst as u64)),
     };
-    let seen = generator::run(lanes, load.burst, pace, load.span, cores, &|| server.cpu_time())?;
+    let seen = generator::run(&flows.lanes, load.burst, pace, load.span, cores, &used)?;
     Round::of(&seen, server.resident()?, program.name())
+}
+
+/// A round that only holds allocations.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2⁵³")]
+fn held(server: &Server, count: usize) -> Result<Round, Failure> {
+    let (begin, before) = (clock::nanoseconds(), server.cpu_time()?);
+    let bytes_per_allocation = idle::bytes_per_allocation(server.address, count, &|| server.resident())?;
+    let used = server.cpu_time()?.since(before);
+    let span = Duration::from_nanos(clock::nanoseconds() - begin).as_secs_f64();
+    let each = |used: Duration| used.as_secs_f64() * 1e6 / count as f64;
+    Ok(Round {
+        microseconds: each(used.total),
+        user: each(used.user),
+        system: each(used.system),
+        rate: count as f64 / span,
+        loss: 0.0,
+        busy: used.total.as_secs_f64() / span,
+        memory: server.resident()?,
+        bytes_per_allocation,
+        latency: [0.0; 3],
+    })
 }

@@ -1,15 +1,13 @@
 //! The servers that are compared: started alone on their core, with settings that mean the same, and stopped.
 
+use std::env;
 use std::fs::{self, File};
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
+use crate::args::Other;
 use crate::client::{Client, Login};
 use crate::clock;
 use crate::cores::{Cores, pin_this_thread};
@@ -22,7 +20,7 @@ const USER: &str = "user:pass";
 const REALM: &str = "north.gov";
 /// Relayed ports, below those that Linux gives to sockets without one (32,768 and up), so that none is in use.
 const RELAY_PORTS: (u16, u16) = (20_000, 32_700);
-/// How long a server may take to answer, and to end when it is asked to.
+/// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two questions whether it is up.
 const ASK_EVERY: Duration = Duration::from_millis(50);
@@ -34,6 +32,8 @@ pub enum Program {
     Causeway(PathBuf),
     /// Debian's package `coturn`, by this name or path.
     Coturn(PathBuf),
+    /// The binary of the crate `turn-server`.
+    TurnServer(PathBuf),
 }
 
 impl Program {
@@ -42,13 +42,14 @@ impl Program {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Causeway(_) => "causeway",
-            Self::Coturn(_) => "coturn",
+            Self::Coturn(_) => Other::Coturn.name(),
+            Self::TurnServer(_) => Other::TurnServer.name(),
         }
     }
 
     fn path(&self) -> &Path {
         match self {
-            Self::Causeway(path) | Self::Coturn(path) => path,
+            Self::Causeway(path) | Self::Coturn(path) | Self::TurnServer(path) => path,
         }
     }
 
@@ -58,11 +59,28 @@ impl Program {
                 "build it with `cargo build --release -p causeway`, or say where it is with --server"
             }
             Self::Coturn(_) => "on Debian, `apt-get install coturn`",
+            Self::TurnServer(_) => "`make bench` builds it, or say where it is with --turn-server",
         }
     }
 
+    /// Whether it is installed.
+    ///
+    /// # Errors
+    /// It is not, and what to do about that.
+    pub fn find(&self) -> Result<(), Failure> {
+        let path = self.path();
+        let on_the_path = || {
+            let folders = env::var_os("PATH").unwrap_or_default();
+            env::split_paths(&folders).any(|folder| folder.join(path).is_file())
+        };
+        if path.is_file() || (path.components().count() == 1 && on_the_path()) {
+            return Ok(());
+        }
+        Err(Failure::NotInstalled { program: path.to_owned(), remedy: self.remedy() })
+    }
+
     /// How it is told to relay with one thread, for one user, without secure transports and without limits.
-    fn command(&self, address: SocketAddr) -> Command {
+    fn command(&self, address: SocketAddr, files: &Path) -> Result<Command, Failure> {
         let (ip, port) = (address.ip().to_string(), address.port().to_string());
         let (lowest, highest) = (RELAY_PORTS.0.to_string(), RELAY_PORTS.1.to_string());
         let mut command = Command::new(self.path());
@@ -97,8 +115,20 @@ impl Program {
                     .args(["--no-tls", "--no-dtls", "--no-cli", "--no-rfc5780"])
                     .args(["--log-file", "stdout", "--simple-log", "--pidfile", "/dev/null"]);
             }
+            Self::TurnServer(_) => {
+                // It hands out ports without opening them; the range is the largest that it takes.
+                let settings = format!(
+                    "[log]\nlevel = \"error\"\n[server]\nrealm = \"{REALM}\"\nmax-threads = 1\n\
+                     [[server.interfaces]]\ntransport = \"udp\"\nlisten = \"{address}\"\nexternal = \"{address}\"\n\
+                     [auth.static-credentials]\n{} = \"{}\"\n",
+                    LOGIN.name, LOGIN.password
+                );
+                let file = files.join("turn-server.toml");
+                fs::write(&file, settings).doing("writing turn-server's settings")?;
+                command.arg("--config").arg(file);
+            }
         }
-        command
+        Ok(command)
     }
 }
 
@@ -111,23 +141,18 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a program on its core and waits until it answers. Its output goes to a file in `logs`.
     pub(crate) fn start(program: &Program, cores: Cores, logs: &Path) -> Result<Self, Failure> {
+        program.find()?;
         fs::create_dir_all(logs).doing("making the output folder")?;
         let log = logs.join(format!("{}.log", program.name()));
         let output = File::create(&log).doing("making a log file")?;
         let errors = output.try_clone().doing("making a log file")?;
         let address = free_address()?;
 
+        let mut command = program.command(address, logs)?;
         pin_this_thread(cores.server)?;
-        let spawned = program.command(address).stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+        let spawned = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
         pin_this_thread(cores.sender)?;
-        let child = match spawned {
-            Ok(child) => child,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (program, remedy) = (program.path().to_owned(), program.remedy());
-                return Err(Failure::NotInstalled { program, remedy });
-            }
-            Err(source) => return Err(Failure::System { what: "starting a server", source }),
-        };
+        let child = spawned.doing("starting a server")?;
 
         let mut server = Self { child, address };
         let end = clock::nanoseconds() + clock::of(PATIENCE);
@@ -153,11 +178,9 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Asks it to end, and makes it end when it does not.
+    /// Ends it at once: nothing in it is worth a tidy end, and ours would wait for its clients to go elsewhere.
     fn drop(&mut self) {
-        let process = i32::try_from(self.child.id()).map(Pid::from_raw);
-        // An error means that it is gone already.
-        let _ = process.map(|process| kill(process, Signal::SIGTERM));
+        // Errors mean that it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

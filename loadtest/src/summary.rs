@@ -1,9 +1,11 @@
 //! From rounds to numbers that can be compared: medians and spreads.
 
+use serde::Serialize;
+
 use crate::rounds::Round;
 
 /// A median, and how far the values spread around it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Middle {
     /// As many values are below as above.
     pub median: f64,

@@ -1,0 +1,97 @@
+//! `loadtest relay`: measures one load or the standard table, prints it, and writes it down.
+
+use std::fs;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::args::{Other, RelayFlags, Work};
+use crate::cores::Cores;
+use crate::failure::{Doing, Failure};
+use crate::plot;
+use crate::print;
+use crate::report::{Machine, Report};
+use crate::rounds;
+use crate::soak::{self, Soak};
+use crate::standard;
+use crate::table::{Goal, Line, Measure, Outcome, Row};
+
+/// Measures and says how it went.
+///
+/// # Errors
+/// Our server could not be measured. Another that could not only leaves its rows open.
+pub(crate) fn run(flags: &RelayFlags, output: &mut impl Write) -> Result<Outcome, Failure> {
+    let cores = flags.cores.unwrap_or_else(Cores::of_this_machine);
+    let rows = rows(flags)?;
+    let mut report = Report { machine: Machine::this(cores), lines: Vec::new(), soaks: Vec::new() };
+    let mut missing = Vec::new();
+    for row in &rows {
+        let line = measure(flags, row, cores, &mut missing)?;
+        print::details(&line, output).doing("printing")?;
+        report.lines.push(line);
+    }
+    if flags.soak > 0 {
+        report.soaks = soaks(flags, cores)?;
+    }
+    print::table(&report.lines, &report.soaks, output).doing("printing")?;
+    write(flags, &report)?;
+    Ok(report.outcome())
+}
+
+/// The standard table, or the one load that the flags describe.
+fn rows(flags: &RelayFlags) -> Result<Vec<Row>, Failure> {
+    let load = flags.load()?;
+    if flags.standard {
+        let mut rows = standard::rows(load.span);
+        rows.retain(|row| flags.only.as_ref().is_none_or(|only| row.name.contains(only.as_str())));
+        if rows.is_empty() {
+            return Err(Failure::Usage("no row of the standard table has what --only says in its name"));
+        }
+        return Ok(rows);
+    }
+    let measure = match load.work {
+        Work::Data | Work::Binding | Work::Allocate => Measure::CpuMicroseconds,
+        Work::Idle => Measure::BytesPerAllocation,
+    };
+    let goals = flags.compare.iter().map(|&against| Goal { against, at_most: None }).collect();
+    Ok(vec![Row { name: "one load".to_owned(), load, measure, goals }])
+}
+
+/// Measures one row with ours and with those others of its goals that are wanted and there.
+fn measure(
+    flags: &RelayFlags,
+    row: &Row,
+    cores: Cores,
+    missing: &mut Vec<(Other, String)>,
+) -> Result<Line, Failure> {
+    let others = row.goals.iter().map(|goal| goal.against);
+    let mut others: Vec<Other> = others.filter(|other| flags.compare.contains(other)).collect();
+    others.retain(|&other| match flags.other(other).find() {
+        Ok(()) => true,
+        Err(failure) => {
+            if !missing.iter().any(|&(known, _)| known == other) {
+                missing.push((other, failure.to_string()));
+            }
+            false
+        }
+    });
+    let programs: Vec<_> =
+        [flags.ours()].into_iter().chain(others.into_iter().map(|other| flags.other(other))).collect();
+    let rounds = rounds::alternate(&programs, &row.load, flags.rounds, cores, &flags.out)?;
+    let rounds = programs.iter().map(|program| program.name()).zip(rounds).collect();
+    Ok(Line::of(row, rounds, missing))
+}
+
+/// Long runs of ours with the first load, and with its packets one by one.
+fn soaks(flags: &RelayFlags, cores: Cores) -> Result<Vec<Soak>, Failure> {
+    let (span, ours) = (Duration::from_secs(flags.soak), flags.ours());
+    let rows =
+        if flags.standard { standard::soaks(Duration::from_secs_f64(flags.seconds)) } else { rows(flags)? };
+    rows.iter().map(|row| soak::run(&row.name, &ours, &row.load, span, cores, &flags.out)).collect()
+}
+
+fn write(flags: &RelayFlags, report: &Report) -> Result<(), Failure> {
+    fs::create_dir_all(&flags.out).doing("making the output folder")?;
+    let json = serde_json::to_string_pretty(report).doing("writing relay.json")?;
+    fs::write(flags.out.join("relay.json"), json).doing("writing relay.json")?;
+    fs::write(flags.out.join("relay.svg"), plot::svg(report)).doing("writing relay.svg")
+}

@@ -1,0 +1,52 @@
+//! A long run of ours at half of what it can do, in which nothing may be lost.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::args::Load;
+use crate::cores::Cores;
+use crate::failure::Failure;
+use crate::rounds::{self, Round};
+use crate::server::Program;
+
+/// How a long run went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Soak {
+    /// What people call the load.
+    pub name: String,
+    /// The load of the long run.
+    pub load: Load,
+    /// Packets a second that saturate the server.
+    pub saturated: f64,
+    /// The long run.
+    pub round: Round,
+}
+
+impl Soak {
+    /// Whether every packet arrived.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.round.loss <= 0.0
+    }
+}
+
+/// Finds out what saturates the server, and sends half of that for `span`.
+///
+/// # Errors
+/// The server cannot be started, or delivers nothing.
+pub fn run(
+    name: &str,
+    program: &Program,
+    load: &Load,
+    span: Duration,
+    cores: Cores,
+    logs: &Path,
+) -> Result<Soak, Failure> {
+    let saturated = rounds::one(program, &Load { rate: None, ..*load }, cores, logs)?.rate;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "packets a second")]
+    let load = Load { rate: Some((saturated / 2.0) as u64), span, ..*load };
+    let round = rounds::one(program, &load, cores, logs)?;
+    Ok(Soak { name: name.to_owned(), load, saturated, round })
+}
