@@ -4,8 +4,10 @@ SHELL := /bin/bash
 .PHONY: help run test check setup web build e2e fuzz bench example fmt clean
 
 CARGO := cargo
-BINARY := $(or $(CARGO_TARGET_DIR),target)/release/causeway
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+BINARY := $(RELEASE)/causeway
 FUZZ_SECONDS ?= 60
+TURN_SERVER := turn-server@4.1.5
 
 help: ## List these targets
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,11 +32,15 @@ e2e: setup build ## Move files between two Chromium processes, directly and thro
 fuzz: ## Fuzz each target for FUZZ_SECONDS (60)
 	fuzz/run all $(FUZZ_SECONDS)
 
-bench: ## Measure, side by side with others in one run; read the ratios
+bench: ## Measure, side by side with others in one run (docs/benchmarks.md); read the ratios
 	$(CARGO) bench --locked -p causeway-stun --bench codec
 	$(CARGO) bench --locked -p causeway-turn-core --bench bucket
 	$(CARGO) bench --locked -p causeway-turn-core --bench allocations
 	$(CARGO) bench --locked -p causeway-turn-core --bench requests
+	$(CARGO) build --release --locked -p causeway -p causeway-loadtest
+	@test -x $(RELEASE)/turn-server/bin/turn-server || $(CARGO) install $(TURN_SERVER) --locked --no-default-features \
+	  --features udp --root $(RELEASE)/turn-server || echo "turn-server could not be built; its rows will not be measured"
+	$(RELEASE)/loadtest relay --standard --compare coturn,turn-server --soak 60 --out $(RELEASE)/../bench $(BENCH_FLAGS)
 
 setup: ## Install what is missing, or say exactly what to install
 	@scripts/setup
