@@ -44,6 +44,28 @@ fn allocate_and_release_static_user(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| allocate_and_release(&mut world, &pair));
 }
 
+/// One port of the range is left.
+#[divan::bench]
+fn allocate_and_release_last_port(bencher: Bencher<'_, '_>) {
+    let mut config = generous();
+    config.relay_ports = 16_384..=65_535;
+    let taken = config.relay_ports.len() - 1;
+    config.limits.allocations = taken + 1;
+    config.limits.allocations_per_user = u32::MAX;
+    config.limits.allocations_per_source = 0;
+    let mut world = World::with(config);
+    for number in 0..taken {
+        let source = format!("2.2.{}.{}:1000", number / 256, number % 256);
+        Client::new(&source).allocate(&mut world);
+    }
+    let pair = pair(&mut world, "alice", "secret");
+    bencher.bench_local(|| {
+        serve(&mut world, pair.from, &pair.allocate);
+        assert_eq!(world.relay.counters().allocations, taken as u64 + 1);
+        serve(&mut world, pair.from, &pair.release);
+    });
+}
+
 #[divan::bench]
 fn allocate_and_release_rest(bencher: Bencher<'_, '_>) {
     let mut world = world();

@@ -116,6 +116,34 @@ impl OwnRelays {
         self.ports(address).is_some_and(|(_, claimed)| !set(claimed, address.port()))
     }
 
+    /// The lowest port from `low` to `high` that nobody has, of those that `choose` leaves of 64 that nobody has, one a
+    /// bit. Another relay may have it a moment later.
+    pub(crate) fn first_free(
+        &self,
+        ip: IpAddr,
+        low: u16,
+        high: u16,
+        choose: impl Fn(u64) -> u64,
+    ) -> Option<u16> {
+        let (_, claimed) = self.ports(SocketAddr::new(ip, low))?;
+        let (first_word, first_bit) = place(low);
+        let (last_word, last_bit) = place(high);
+        let words = claimed.iter().enumerate().take(last_word.saturating_add(1)).skip(first_word);
+        words
+            .filter_map(|(index, word)| {
+                let mut free = !word.load(Ordering::Relaxed);
+                if index == first_word {
+                    free &= !first_bit.wrapping_sub(1);
+                }
+                if index == last_word {
+                    free &= last_bit | last_bit.wrapping_sub(1);
+                }
+                let bit = choose(free).trailing_zeros();
+                (bit < u64::BITS).then(|| u16::try_from(index << 6 | bit as usize).ok()).flatten()
+            })
+            .next()
+    }
+
     /// Gives a port back; it is no longer alive either.
     pub(crate) fn release(&self, address: SocketAddr) {
         if let Some((own, claimed)) = self.ports(address) {
@@ -189,6 +217,29 @@ mod tests {
             assert!(!own.claim(address));
             own.release(address);
             assert!(own.claim(address));
+        }
+    }
+
+    #[test]
+    fn the_first_free_port_is_found_at_every_edge_of_a_word() {
+        let ip = "192.0.2.1".parse().unwrap();
+        let own = OwnRelays::new([ip]);
+        for port in 1_000..=1_200 {
+            assert!(own.claim(SocketAddr::new(ip, port)));
+        }
+        let any = |low, high| own.first_free(ip, low, high, |free| free);
+        assert_eq!(any(1_000, 1_200), None);
+        assert_eq!(any(1_000, 65_535), Some(1_201));
+        assert_eq!(any(0, 1_200), Some(0));
+        assert_eq!(any(65_535, 65_535), Some(65_535));
+        for port in [1_000, 1_023, 1_024, 1_087, 1_088, 1_200] {
+            own.release(SocketAddr::new(ip, port));
+            assert_eq!(any(1_000, 1_200), Some(port));
+            assert_eq!(
+                (any(port, port), any(port + 1, 1_200), any(1_000, port - 1)),
+                (Some(port), None, None)
+            );
+            assert!(own.claim(SocketAddr::new(ip, port)));
         }
     }
 

@@ -65,7 +65,26 @@ impl Ports {
             }
         }
         // From the last draw upwards and round: finds a free port if there is one.
-        (candidate..=high).chain(low..candidate).find_map(|candidate| self.take(ip, candidate, wish))
+        self.search(ip, candidate, high, wish).or_else(|| self.search(ip, low, candidate, wish))
+    }
+
+    /// The lowest port of a part of the range that suits the wish.
+    fn search(&mut self, ip: IpAddr, low: u16, high: u16, wish: PortWish) -> Option<PortPair> {
+        const EVEN: u64 = 0x5555_5555_5555_5555;
+        let suits = |free: u64| match wish {
+            PortWish::Any => free,
+            PortWish::Even => free & EVEN,
+            PortWish::EvenAndNext => free & free >> 1 & EVEN,
+        };
+        let mut low = low;
+        loop {
+            let candidate = self.own.first_free(ip, low, high, suits)?;
+            if let Some(pair) = self.take(ip, candidate, wish) {
+                return Some(pair);
+            }
+            // Another relay was faster.
+            low = candidate.checked_add(1).filter(|low| *low <= high)?;
+        }
     }
 
     fn take(&mut self, ip: IpAddr, candidate: u16, wish: PortWish) -> Option<PortPair> {
@@ -184,6 +203,24 @@ mod tests {
         pairs.sort_unstable();
         assert_eq!(pairs, [(50_002, 50_003), (50_004, 50_005), (50_006, 50_007)]);
         assert_eq!(ports.draw(ip(), PortWish::Even, &mut random).unwrap().first.address.port(), 50_008);
+    }
+
+    #[test]
+    fn the_last_pair_is_found_wherever_the_draws_fall() {
+        for seed in 0..20 {
+            let own = Arc::new(OwnRelays::new([ip()]));
+            let mut ports = Ports::new(WorkerNumber::FIRST, 40_000..=60_000, Arc::clone(&own));
+            for port in (40_000..=60_000).filter(|port| ![41_000, 41_001, 50_001, 50_002].contains(port)) {
+                assert!(own.claim(SocketAddr::new(ip(), port)));
+            }
+            let mut random = StdRng::seed_from_u64(seed);
+            let pair = ports.draw(ip(), PortWish::EvenAndNext, &mut random).unwrap();
+            assert_eq!(pair.first.address.port(), 41_000);
+            assert_eq!(ports.draw(ip(), PortWish::EvenAndNext, &mut random), None);
+            assert_eq!(ports.draw(ip(), PortWish::Even, &mut random).unwrap().first.address.port(), 50_002);
+            assert_eq!(ports.draw(ip(), PortWish::Any, &mut random).unwrap().first.address.port(), 50_001);
+            assert_eq!(ports.draw(ip(), PortWish::Any, &mut random), None);
+        }
     }
 
     #[test]
