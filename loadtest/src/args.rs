@@ -63,6 +63,9 @@ pub struct RelayFlags {
     /// Whether the generator's sockets take joined packets (UDP_GRO).
     #[arg(long, value_enum, default_value_t = Receivers::Joining)]
     pub receivers: Receivers,
+    /// What the generator does while nothing arrives.
+    #[arg(long, value_enum, default_value_t = Waiting::Polling)]
+    pub waiting: Waiting,
     /// What the server is asked to do.
     #[arg(long, value_enum, default_value_t = Work::Data)]
     pub work: Work,
@@ -154,6 +157,16 @@ pub enum Receivers {
     Plain,
 }
 
+/// What the generator does while nothing arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Waiting {
+    /// Asks again at once: no server pays for waking it.
+    Polling,
+    /// Sleeps until something arrives, if it has a core of its own: the server's core wakes it.
+    Sleeping,
+}
+
 /// What the server is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -191,6 +204,8 @@ pub struct Load {
     pub framing: Framing,
     /// How the generator receives.
     pub receivers: Receivers,
+    /// How it waits.
+    pub waiting: Waiting,
     /// The measured span.
     #[serde(rename = "seconds", serialize_with = "seconds")]
     pub span: Duration,
@@ -231,6 +246,7 @@ impl RelayFlags {
             partner: self.partner,
             framing: self.framing,
             receivers: self.receivers,
+            waiting: self.waiting,
             span: Duration::from_secs_f64(self.seconds),
         })
     }
@@ -264,4 +280,36 @@ fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Er
 fn beside_this_program(name: &str) -> PathBuf {
     let folder = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
     folder.unwrap_or_default().join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(flags: &[&str]) -> Result<Load, Failure> {
+        let cli = Cli::try_parse_from(["loadtest", "relay"].iter().chain(flags)).unwrap();
+        let Command::Relay(flags) = cli.command;
+        flags.load()
+    }
+
+    #[test]
+    fn without_flags_a_load_can_be_made() {
+        assert!(load(&[]).is_ok());
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_send_in_one_piece_is_refused() {
+        assert!(load(&["--burst", "64", "--size", "900"]).is_ok());
+        assert!(load(&["--burst", "65", "--size", "12"]).is_err());
+        assert!(load(&["--burst", "64", "--size", "1000"]).is_err());
+    }
+
+    #[test]
+    fn nothing_cannot_be_measured() {
+        for flags in
+            [["--flows", "0"], ["--burst", "0"], ["--rounds", "0"], ["--size", "11"], ["--seconds", "0"]]
+        {
+            assert!(load(&flags).is_err(), "{flags:?}");
+        }
+    }
 }

@@ -15,13 +15,8 @@ use crate::server::LOGIN;
 /// Behind the header of a Send indication come XOR-PEER-ADDRESS (12 bytes) and the header of DATA (4).
 const DATA_AT: usize = HEADER_LENGTH + 12 + 4;
 
-/// What has to be kept open while lanes run.
-pub(crate) struct Flows {
-    pub(crate) lanes: Vec<Lane>,
-}
-
 /// Sets up all flows of a load.
-pub(crate) fn relayed(server: SocketAddr, load: &Load) -> Result<Flows, Failure> {
+pub(crate) fn relayed(server: SocketAddr, load: &Load) -> Result<Vec<Lane>, Failure> {
     let mut lanes = Vec::new();
     for _ in 0..load.flows {
         match load.partner {
@@ -37,11 +32,11 @@ pub(crate) fn relayed(server: SocketAddr, load: &Load) -> Result<Flows, Failure>
             lane.join_arrivals()?;
         }
     }
-    Ok(Flows { lanes })
+    Ok(lanes)
 }
 
 /// Binding requests, a lane for each socket.
-pub(crate) fn binding(server: SocketAddr, load: &Load) -> Result<Flows, Failure> {
+pub(crate) fn binding(server: SocketAddr, load: &Load) -> Result<Vec<Lane>, Failure> {
     let mut lanes = Vec::new();
     for _ in 0..load.flows {
         let client = Client::new(server, LOGIN)?;
@@ -51,7 +46,7 @@ pub(crate) fn binding(server: SocketAddr, load: &Load) -> Result<Flows, Failure>
         packet.truncate(length);
         lanes.push(lane(&client.socket, &client.socket, packet, TRANSACTION_ID_AT, Arriving::Answer));
     }
-    Ok(Flows { lanes })
+    Ok(lanes)
 }
 
 /// A client, and a peer that knows nothing of TURN.

@@ -1,19 +1,21 @@
 //! Sends on all lanes, receives on all lanes, and measures a span of it.
 //!
-//! Nobody here ever sleeps: both halves poll their sockets, so that the server never pays for waking the generator, and
-//! each has a core of its own if there are enough.
+//! Each half has a core of its own if there are enough, and never sleeps unless it is told to: otherwise the server would
+//! pay for waking the generator.
 
-use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::args::Waiting;
 use crate::clock;
 use crate::cores::{Cores, pin_this_thread};
 use crate::failure::Failure;
 use crate::histogram::Histogram;
 use crate::lane::{Lane, Progress};
 use crate::proc::CpuTime;
+use crate::receiver::Receiver;
+use crate::schedule::Schedule;
 use crate::stamp::Stamp;
 
 /// Before the measured span: caches fill, buffers reach their size. A guess.
@@ -23,13 +25,6 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// A lane whose window is full and where nothing arrives for so long has lost what is on its way. A guess, far above the
 /// time that a full buffer of the server's takes.
 const GIVE_UP: Duration = Duration::from_millis(100);
-/// A sender that was held up does not catch up with more than this.
-const LONGEST_DEBT: Duration = Duration::from_millis(5);
-/// Receives from one socket before the next one's turn.
-const RECEIVES_PER_TURN: usize = 64;
-/// The largest datagram, or joined run of them.
-const LARGEST: usize = 1 << 16;
-
 /// How fast to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
@@ -62,6 +57,7 @@ pub(crate) fn run(
     burst: usize,
     pace: Pace,
     span: Duration,
+    waiting: Waiting,
     cores: Cores,
     used: &dyn Fn() -> Result<CpuTime, Failure>,
 ) -> Result<Seen, Failure> {
@@ -73,12 +69,14 @@ pub(crate) fn run(
         }
     }
     let flags = Flags::default();
-    let receiver = Receiver::new(lanes, &flags);
+    let receiver = Receiver::new(lanes, &flags.measuring);
     let mut sender = Sender::new(lanes, burst, pace);
     pin_this_thread(cores.sender)?;
     if cores.sender == cores.receiver {
         let mut receiver = receiver;
-        let measured = measure(&mut sender, &flags, span, used, &mut || receiver.turn())?;
+        let measured = measure(&mut sender, &flags, span, used, &mut || {
+            receiver.turn();
+        })?;
         return Ok(measured.with(receiver.latency, lanes));
     }
     thread::scope(|scope| {
@@ -87,7 +85,9 @@ pub(crate) fn run(
             // On a machine without that core it runs where it may.
             let _ = pin_this_thread(cores.receiver);
             while !flags.done.load(Ordering::Relaxed) {
-                receiver.turn();
+                if receiver.turn() == 0 && waiting == Waiting::Sleeping {
+                    receiver.sleep();
+                }
             }
             receiver.latency
         });
@@ -171,10 +171,14 @@ struct Sender<'l> {
     /// For each lane what it sends in one call, and how it stands with its window.
     trains: Vec<Train>,
     burst: u64,
-    pace: Pace,
+    turns: Turns,
     next_lane: usize,
-    /// When the next burst is due at a given rate.
-    due: Option<u64>,
+}
+
+/// What decides when to send.
+enum Turns {
+    Window(u64),
+    Schedule(Schedule),
 }
 
 /// Packets in one piece, which the kernel cuts.
@@ -203,31 +207,26 @@ impl Train {
 impl<'l> Sender<'l> {
     fn new(lanes: &'l [Lane], burst: usize, pace: Pace) -> Self {
         let now = clock::nanoseconds();
+        let turns = match pace {
+            Pace::Window(window) => Turns::Window(window),
+            Pace::Rate(rate) => Turns::Schedule(Schedule::new(rate, burst as u64)),
+        };
         let train =
             |lane: &Lane| Train { packets: lane.packet.repeat(burst), sent: 0, settled: 0, moved: now };
-        Self {
-            lanes,
-            trains: lanes.iter().map(train).collect(),
-            burst: burst as u64,
-            pace,
-            next_lane: 0,
-            due: None,
-        }
+        Self { lanes, trains: lanes.iter().map(train).collect(), burst: burst as u64, turns, next_lane: 0 }
     }
 
-    /// Sends what is due: a burst on each lane whose window has room, or one burst if the rate says so.
+    /// Sends what is due: a burst on each lane whose window has room, or one burst if the schedule says so.
     fn turn(&mut self, now: u64) {
-        match self.pace {
-            Pace::Window(window) => {
+        match &mut self.turns {
+            Turns::Window(window) => {
+                let window = *window;
                 for number in 0..self.lanes.len() {
                     self.fill(number, window);
                 }
             }
-            Pace::Rate(rate) => {
-                let due = *self.due.get_or_insert(now);
-                if now >= due {
-                    let earliest = now.saturating_sub(clock::of(LONGEST_DEBT));
-                    self.due = Some(due.max(earliest) + 1_000_000_000 * self.burst / rate.max(1));
+            Turns::Schedule(schedule) => {
+                if schedule.take(now) {
                     self.send(self.next_lane, now);
                     self.next_lane = (self.next_lane + 1) % self.lanes.len();
                 }
@@ -260,78 +259,9 @@ impl<'l> Sender<'l> {
     }
 }
 
-/// The receiving half.
-struct Receiver<'l> {
-    lanes: &'l [Lane],
-    flags: &'l Flags,
-    buffer: Vec<u8>,
-    latency: Histogram,
-}
-
-impl<'l> Receiver<'l> {
-    fn new(lanes: &'l [Lane], flags: &'l Flags) -> Self {
-        Self { lanes, flags, buffer: vec![0; LARGEST], latency: Histogram::new() }
-    }
-
-    /// Takes what has arrived on each lane.
-    fn turn(&mut self) {
-        let measuring = self.flags.measuring.load(Ordering::Relaxed);
-        for lane in self.lanes {
-            for _ in 0..RECEIVES_PER_TURN {
-                match lane.to.recv(&mut self.buffer) {
-                    Ok(length) => {
-                        let received = self.buffer.get(..length).unwrap_or_default();
-                        count(lane, received, measuring.then_some(&mut self.latency));
-                    }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    // ICMP about an earlier datagram, which is lost and counted so.
-                    Err(_) => {}
-                }
-            }
-        }
-    }
-}
-
-/// Counts the packets of one receive.
-fn count(lane: &Lane, mut received: &[u8], mut latency: Option<&mut Histogram>) {
-    let now = clock::nanoseconds();
-    let progress = &lane.progress;
-    let (mut packets, mut reached) = (0, progress.reached.load(Ordering::Relaxed));
-    while let Some((stamp, rest)) = lane.arriving.first(received) {
-        received = rest;
-        let Some(stamp) = stamp else { continue };
-        packets += 1;
-        reached = reached.max(unwrap_number(stamp.number, reached) + 1);
-        if let Some(latency) = &mut latency {
-            latency.record(now.saturating_sub(stamp.sent), 1);
-        }
-    }
-    progress.reached.store(reached, Ordering::Relaxed);
-    progress.received.store(progress.received.load(Ordering::Relaxed) + packets, Ordering::Relaxed);
-}
-
-/// The number of 64 bits that ends in these 32 and is nearest to `near`.
-fn unwrap_number(number: u32, near: u64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_possible_wrap,
-        reason = "distances wrap on purpose"
-    )]
-    let ahead = i64::from(number.wrapping_sub(near as u32) as i32);
-    near.saturating_add_signed(ahead)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_go_on_where_their_32_bits_wrap() {
-        assert_eq!(unwrap_number(5, 3), 5);
-        assert_eq!(unwrap_number(3, 5), 3);
-        assert_eq!(unwrap_number(2, 0xFFFF_FFFE), 0x1_0000_0002);
-        assert_eq!(unwrap_number(0xFFFF_FFFF, 0x1_0000_0002), 0xFFFF_FFFF);
-    }
 
     #[test]
     fn a_window_opens_when_packets_arrive_and_when_they_are_given_up() {

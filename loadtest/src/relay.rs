@@ -11,6 +11,7 @@ use crate::plot;
 use crate::print;
 use crate::report::{Machine, Report};
 use crate::rounds;
+use crate::server::Program;
 use crate::soak::{self, Soak};
 use crate::standard;
 use crate::table::{Goal, Line, Measure, Outcome, Row};
@@ -41,7 +42,7 @@ pub(crate) fn run(flags: &RelayFlags, output: &mut impl Write) -> Result<Outcome
 fn rows(flags: &RelayFlags) -> Result<Vec<Row>, Failure> {
     let load = flags.load()?;
     if flags.standard {
-        let mut rows = standard::rows(load.span);
+        let mut rows = standard::rows(load.span, load.waiting);
         rows.retain(|row| flags.only.as_ref().is_none_or(|only| row.name.contains(only.as_str())));
         if rows.is_empty() {
             return Err(Failure::Usage("no row of the standard table has what --only says in its name"));
@@ -74,18 +75,33 @@ fn measure(
             false
         }
     });
+    let ours = [flags.ours()];
     let programs: Vec<_> =
-        [flags.ours()].into_iter().chain(others.into_iter().map(|other| flags.other(other))).collect();
-    let rounds = rounds::alternate(&programs, &row.load, flags.rounds, cores, &flags.out)?;
-    let rounds = programs.iter().map(|program| program.name()).zip(rounds).collect();
-    Ok(Line::of(row, rounds, missing))
+        ours.iter().cloned().chain(others.iter().map(|&other| flags.other(other))).collect();
+    let alternate = |programs: &[Program]| -> Result<_, Failure> {
+        let rounds = rounds::alternate(programs, &row.load, flags.rounds, cores, &flags.out)?;
+        Ok(programs.iter().map(Program::name).zip(rounds).collect())
+    };
+    match alternate(&programs) {
+        Ok(rounds) => Ok(Line::of(row, rounds, missing)),
+        Err(failure) if others.is_empty() => Err(failure),
+        // If it is ours that fails, it fails alone, too.
+        Err(failure) => {
+            let failed = others.iter().map(|&other| (other, failure.to_string()));
+            let missing: Vec<_> = failed.chain(missing.iter().cloned()).collect();
+            Ok(Line::of(row, alternate(&ours)?, &missing))
+        }
+    }
 }
 
 /// Long runs of ours with the first load, and with its packets one by one.
 fn soaks(flags: &RelayFlags, cores: Cores) -> Result<Vec<Soak>, Failure> {
     let (span, ours) = (Duration::from_secs(flags.soak), flags.ours());
-    let rows =
-        if flags.standard { standard::soaks(Duration::from_secs_f64(flags.seconds)) } else { rows(flags)? };
+    let rows = if flags.standard {
+        standard::soaks(Duration::from_secs_f64(flags.seconds), flags.waiting)
+    } else {
+        rows(flags)?
+    };
     rows.iter().map(|row| soak::run(&row.name, &ours, &row.load, span, cores, &flags.out)).collect()
 }
 

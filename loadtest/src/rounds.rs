@@ -98,7 +98,7 @@ pub fn alternate(
 pub(crate) fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
     let server = Server::start(program, cores, logs)?;
     let used = || server.cpu_time();
-    let flows = match load.work {
+    let lanes = match load.work {
         Work::Data => flows::relayed(server.address, load)?,
         Work::Binding => flows::binding(server.address, load)?,
         Work::Allocate => {
@@ -111,7 +111,7 @@ pub(crate) fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> 
         Some(rate) => Pace::Rate(rate),
         None => Pace::Window((load.window / load.flows as u64).max(load.burst as u64)),
     };
-    let seen = generator::run(&flows.lanes, load.burst, pace, load.span, cores, &used)?;
+    let seen = generator::run(&lanes, load.burst, pace, load.span, load.waiting, cores, &used)?;
     Round::of(&seen, server.resident()?, program.name())
 }
 

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -22,6 +22,8 @@ const REALM: &str = "north.gov";
 const RELAY_PORTS: (u16, u16) = (20_000, 32_700);
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Ports that are free for UDP are looked at for TCP, so many of them.
+const PORTS_TRIED: usize = 100;
 /// Between two questions whether it is up.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -186,9 +188,19 @@ impl Drop for Server {
     }
 }
 
-/// An address whose port was free a moment ago.
+/// An address whose port was free for UDP and TCP a moment ago.
 fn free_address() -> Result<SocketAddr, Failure> {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|socket| socket.local_addr())
-        .doing("finding a free port")
+    let mut tried = 0;
+    loop {
+        let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
+        let address = address.doing("finding a free port")?;
+        tried += 1;
+        match TcpListener::bind(address) {
+            Ok(_) => return Ok(address),
+            Err(_) if tried < PORTS_TRIED => {}
+            Err(source) => {
+                return Err(Failure::System { what: "finding a port free for UDP and TCP", source });
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::args::{Direction, Framing, Load, Other, Partner, Receivers, Work};
+use crate::args::{Direction, Framing, Load, Other, Partner, Receivers, Waiting, Work};
 use crate::table::{Goal, Measure, Row};
 
 /// Far below what any of the servers can do with packets that come one by one.
@@ -11,18 +11,19 @@ const CALM: u64 = 50_000;
 const IDLE: usize = 4_000;
 
 /// Every row.
-pub(crate) fn rows(span: Duration) -> Vec<Row> {
+pub(crate) fn rows(span: Duration, waiting: Waiting) -> Vec<Row> {
+    let base = base(span, waiting);
     use Direction::{Both, Down, Up};
     use Measure::{BytesPerAllocation, CpuMicroseconds, LatencyMicroseconds};
     use Other::{Coturn, TurnServer};
 
-    let bulk = |direction| Load { burst: 16, direction, ..base(span) };
-    let single = |direction| Load { direction, ..base(span) };
-    let calm = |direction| Load { direction, rate: Some(CALM), ..base(span) };
-    let many = Load { flows: 100, size: 200, direction: Both, ..base(span) };
-    let clients = Load { partner: Partner::Client, direction: Both, ..base(span) };
+    let bulk = |direction| Load { burst: 16, direction, ..base };
+    let single = |direction| Load { direction, ..base };
+    let calm = |direction| Load { direction, rate: Some(CALM), ..base };
+    let many = Load { flows: 100, size: 200, direction: Both, ..base };
+    let clients = Load { partner: Partner::Client, direction: Both, ..base };
     let bulk_clients = Load { burst: 16, ..clients };
-    let work = |work, flows| Load { work, flows, ..base(span) };
+    let work = |work, flows| Load { work, flows, ..base };
     let at_most = |against, ratio| Goal { against, at_most: Some(ratio) };
     let shown = |against| Goal { against, at_most: None };
 
@@ -67,10 +68,11 @@ pub(crate) fn rows(span: Duration) -> Vec<Row> {
 }
 
 /// The loads that run for long: both ways, since each way has buffers of its own.
-pub(crate) fn soaks(span: Duration) -> Vec<Row> {
+pub(crate) fn soaks(span: Duration, waiting: Waiting) -> Vec<Row> {
+    let base = base(span, waiting);
     let row = |name: &str, burst| Row {
         name: name.to_owned(),
-        load: Load { burst, direction: Direction::Both, ..base(span) },
+        load: Load { burst, direction: Direction::Both, ..base },
         measure: Measure::CpuMicroseconds,
         goals: Vec::new(),
     };
@@ -78,7 +80,7 @@ pub(crate) fn soaks(span: Duration) -> Vec<Row> {
 }
 
 /// Eight flows of 1,000 bytes to peers, one by one, as fast as they are taken.
-fn base(span: Duration) -> Load {
+fn base(span: Duration, waiting: Waiting) -> Load {
     Load {
         work: Work::Data,
         flows: 8,
@@ -90,6 +92,7 @@ fn base(span: Duration) -> Load {
         partner: Partner::Peer,
         framing: Framing::Channel,
         receivers: Receivers::Joining,
+        waiting,
         span,
     }
 }
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn turn_server_is_asked_for_nothing_that_it_cannot_do() {
-        for row in rows(Duration::from_secs(1)) {
+        for row in rows(Duration::from_secs(1), Waiting::Polling) {
             let asked = row.goals.iter().any(|goal| goal.against == Other::TurnServer);
             let reaches_a_peer = row.load.work == Work::Data && row.load.partner == Partner::Peer;
             assert!(!(asked && reaches_a_peer), "{}", row.name);
@@ -109,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_of_its_own() {
-        let rows = rows(Duration::from_secs(1));
+        let rows = rows(Duration::from_secs(1), Waiting::Polling);
         let names: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.name).collect();
         assert_eq!(names.len(), rows.len());
     }

@@ -199,6 +199,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Waiting;
     use crate::standard;
 
     fn round(microseconds: f64, busy: f64) -> Round {
@@ -216,7 +217,7 @@ mod tests {
     }
 
     fn row(at_most: Option<f64>) -> Row {
-        let mut row = standard::rows(std::time::Duration::from_secs(1)).swap_remove(0);
+        let mut row = standard::rows(std::time::Duration::from_secs(1), Waiting::Polling).swap_remove(0);
         row.goals = vec![Goal { against: Other::Coturn, at_most }];
         row
     }
