@@ -42,36 +42,33 @@ pub(crate) struct Proxied {
     pub(crate) refused: u64,
 }
 
-/// Whose a datagram is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sender {
-    /// Who it came from.
-    Itself,
-    /// A client of a proxy, whose datagram begins behind so many bytes.
-    Behind(usize, SocketAddr),
-    /// A proxy that says nobody's name: the datagram goes nowhere.
-    Nobody,
-}
-
 impl Proxied {
     pub(crate) fn new(proxies: Proxies) -> Self {
         Self { proxies, ..Self::default() }
     }
 
-    /// Whose the datagram from `source` is; the way back is kept.
-    pub(crate) fn sender(&mut self, source: SocketAddr, listener: ListenerId, datagram: &[u8]) -> Sender {
-        if !self.proxies.contains(source.ip()) {
-            return Sender::Itself;
-        }
+    /// Whether each datagram from `source` has to say whose it is.
+    pub(crate) fn is_proxy(&self, source: SocketAddr) -> bool {
+        self.proxies.contains(source.ip())
+    }
+
+    /// Whose the datagram from `proxy` is, and how many bytes of it say so; the way back is kept. `None`: it says
+    /// nobody's name, and goes nowhere.
+    pub(crate) fn sender(
+        &mut self,
+        proxy: SocketAddr,
+        listener: ListenerId,
+        datagram: &[u8],
+    ) -> Option<(usize, SocketAddr)> {
         match proxy::parse_datagram(datagram) {
             Ok((header, Origin::Client(client))) => {
-                self.remember((client, listener), source);
-                Sender::Behind(header, client)
+                self.remember((client, listener), proxy);
+                Some((header, client))
             }
-            Ok((header, Origin::Proxy)) => Sender::Behind(header, source),
+            Ok((header, Origin::Proxy)) => Some((header, proxy)),
             Err(proxy::NoHeader) => {
                 self.refused = self.refused.wrapping_add(1);
-                Sender::Nobody
+                None
             }
         }
     }
@@ -106,10 +103,11 @@ mod tests {
     #[test]
     fn only_listed_sources_speak_for_others() {
         let mut proxied = proxied();
-        let datagram = header(7);
-        assert_eq!(proxied.sender(address("192.0.2.9:1"), LISTENER, &datagram), Sender::Itself);
-        let behind = Sender::Behind(28, address("198.51.100.1:7"));
-        assert_eq!(proxied.sender(address("10.0.0.1:1"), LISTENER, &datagram), behind);
+        let proxy = address("10.0.0.1:1");
+        assert!(proxied.is_proxy(proxy));
+        assert!(!proxied.is_proxy(address("192.0.2.9:1")));
+        let behind = Some((28, address("198.51.100.1:7")));
+        assert_eq!(proxied.sender(proxy, LISTENER, &header(7)), behind);
         assert_eq!(proxied.way(address("198.51.100.1:7"), LISTENER), address("10.0.0.1:1"));
         assert_eq!(proxied.way(address("198.51.100.1:8"), LISTENER), address("198.51.100.1:8"));
     }
@@ -117,7 +115,7 @@ mod tests {
     #[test]
     fn a_proxy_without_a_header_speaks_for_nobody() {
         let mut proxied = proxied();
-        assert_eq!(proxied.sender(address("10.0.0.1:1"), LISTENER, b"\0\x01\0\0"), Sender::Nobody);
+        assert_eq!(proxied.sender(address("10.0.0.1:1"), LISTENER, b"\0\x01\0\0"), None);
         assert_eq!(proxied.refused, 1);
     }
 

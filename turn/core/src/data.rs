@@ -33,6 +33,7 @@ pub enum Direction {
 
 impl Relay {
     /// RFC 8656 §12.6.
+    #[inline]
     pub(crate) fn on_channel_data(
         &mut self,
         now: Now,
@@ -88,6 +89,7 @@ impl Relay {
     }
 
     /// RFC 8656 §11.3 and §12.7: `payload` is all that came from the peer, of whatever datagram.
+    #[inline]
     pub(crate) fn on_peer_data(
         &mut self,
         now: Now,
@@ -120,10 +122,19 @@ impl Relay {
         Ok(Verdict::ToClient { to, header, payload, padding })
     }
 
+    #[inline]
     fn client_allocation(&self, from: ClientAddr) -> Result<(u32, &Allocation), DropReason> {
+        // Datagrams come in trains: most often it is the client of the one before.
+        let recent = self.recent_client.get();
+        if let Some(allocation) = self.allocations.get(recent)
+            && allocation.client == from
+        {
+            return Ok((recent, allocation));
+        }
         match self.by_client.get(&from) {
             Some(Holder::Allocation(number)) => {
                 let allocation = self.allocations.get(*number).ok_or(DropReason::NoAllocation)?;
+                self.recent_client.set(*number);
                 Ok((*number, allocation))
             }
             Some(Holder::Pending(_)) | None => Err(DropReason::NoAllocation),
@@ -163,6 +174,7 @@ impl Relay {
 
 /// The relayed address between an allocation and a peer and the way from there to the peer, if data may pass: the address
 /// lives, there is a permission (RFC 8656 §9), and the policy has nothing against this very port.
+#[inline]
 pub(crate) fn towards_peer(
     allocation: &Allocation,
     policy: &Policy,

@@ -1,5 +1,6 @@
 //! The relay: what it holds, and where each input goes.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct Relay {
     pub(crate) allocations: Slab<Allocation>,
     /// Who has a 5-tuple. Only the authenticated come in here.
     pub(crate) by_client: HashMap<ClientAddr, Holder, FixedState>,
+    /// The allocation that was looked for last: a guess, to be compared with what is looked for.
+    pub(crate) recent_client: Cell<u32>,
     pub(crate) pending: HashMap<u64, Pending, FixedState>,
     pub(crate) next_pending: u64,
     pub(crate) next_allocation: u64,
@@ -137,6 +140,7 @@ impl Relay {
             random: Box::new(random),
             allocations: Slab::new(),
             by_client: HashMap::with_hasher(hasher.clone()),
+            recent_client: Cell::new(0),
             pending: HashMap::with_hasher(hasher.clone()),
             next_pending: 0,
             next_allocation: 0,
@@ -282,6 +286,7 @@ impl Relay {
         }
     }
 
+<<<<<<< HEAD
     /// A peer's data, at a relayed address.
     pub(crate) fn receive(&mut self, now: Now, on: RelayPort, from: PeerAddr, payload: Payload) -> Verdict {
         let outcome = self.on_peer_data(now, on, from, payload);
@@ -291,6 +296,9 @@ impl Relay {
         self.conclude(outcome)
     }
 
+=======
+    #[inline]
+>>>>>>> 416f9bd (turn: take the datagrams of a message together)
     pub(crate) fn conclude(&mut self, outcome: Result<Verdict, DropReason>) -> Verdict {
         outcome.unwrap_or_else(|reason| {
             self.counters.count_drop(reason);

@@ -14,7 +14,6 @@ use crate::io::call::SendFailure;
 use crate::io::offloads::datagrams;
 use crate::io::ready::ReadyList;
 use crate::io::sockets::{SocketKey, is_of_an_earlier_one};
-use crate::proxied::Sender;
 
 /// Messages received in one call.
 pub(super) const MESSAGES: usize = 32;
@@ -137,63 +136,103 @@ impl Running {
         let Some(message) = self.receiver.message(place) else { return 0 };
         let Some(source) = message.name else { return 0 };
         let datagrams = datagrams(Arena::in_slot(batch.start, place, message.length), message.control);
-        let mut count: usize = 0;
-        for datagram in datagrams {
-            self.take_datagram(now, batch.on, source, datagram);
-            count += 1;
-        }
+        let count = match batch.on {
+            On::Relay(port) => self.take_from_peer(now, port, source, datagrams),
+            On::Listener(listener) if self.worker.sockets.proxied.is_proxy(source) => {
+                self.take_from_proxy(now, listener, source, datagrams)
+            }
+            On::Listener(listener) => {
+                let from = ClientAddr { source, listener, via: Via::Udp };
+                self.take_from_client(now, from, datagrams)
+            }
+        };
         let counts = &mut self.outbox.counts;
         let way = if count == 1 { &mut counts.received_alone } else { &mut counts.received_in_trains };
         *way = way.wrapping_add(count as u64);
         count
     }
 
-    fn take_datagram(&mut self, now: Now, on: On, source: SocketAddr, datagram: Range<usize>) {
-        if self.outbox.is_full() {
-            self.flush();
+    fn take_from_peer(
+        &mut self,
+        now: Now,
+        on: RelayPort,
+        source: SocketAddr,
+        datagrams: impl Iterator<Item = Range<usize>>,
+    ) -> usize {
+        let from = PeerAddr::new(source);
+        let mut count = 0;
+        for datagram in datagrams {
+            self.make_outbox_room();
+            let bytes = self.arena.at(datagram.clone());
+            let verdict = self.worker.relay.on_peer(now, on, from, bytes);
+            self.conclude(now, verdict, &datagram);
+            count += 1;
         }
-        match on {
-            On::Listener(listener) => self.take_from_client(now, listener, source, datagram),
-            On::Relay(port) => {
-                let bytes = self.arena.at(datagram.clone());
-                let verdict = self.worker.relay.on_peer(now, port, PeerAddr::new(source), bytes);
-                self.conclude(now, verdict, &datagram);
-            }
-        }
+        count
     }
 
     fn take_from_client(
         &mut self,
         now: Now,
+        from: ClientAddr,
+        datagrams: impl Iterator<Item = Range<usize>>,
+    ) -> usize {
+        let mut count = 0;
+        for datagram in datagrams {
+            self.make_outbox_room();
+            count += 1;
+            let Worker { dtls, relay, handover, .. } = &mut self.worker;
+            let bytes = self.arena.at(datagram.clone());
+            if dtls.takes(bytes) {
+                self.read_record(now, from.source, from.listener, datagram);
+                continue;
+            }
+            if let Some(owner) = handover.owner(now, from, bytes) {
+                self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
+                if handover.pass_on(owner, from, bytes) == Err(Full) {
+                    self.outbox.count_failure(SendFailure::HandoverFull);
+                }
+                continue;
+            }
+            let verdict = relay.on_client(now, from, bytes);
+            self.conclude(now, verdict, &datagram);
+        }
+        count
+    }
+
+    /// Each datagram begins with a header that says whose it is.
+    fn take_from_proxy(
+        &mut self,
+        now: Now,
         listener: ListenerId,
-        source: SocketAddr,
-        mut datagram: Range<usize>,
-    ) {
-        let Worker { sockets, dtls, relay, handover, .. } = &mut self.worker;
-        let bytes = self.arena.at(datagram.clone());
-        let (source, behind_proxy) = match sockets.proxied.sender(source, listener, bytes) {
-            Sender::Itself => (source, false),
-            Sender::Behind(header, client) => {
-                datagram.start += header;
-                (client, true)
+        proxy: SocketAddr,
+        datagrams: impl Iterator<Item = Range<usize>>,
+    ) -> usize {
+        let mut count = 0;
+        for mut datagram in datagrams {
+            self.make_outbox_room();
+            count += 1;
+            let Worker { sockets, dtls, relay, .. } = &mut self.worker;
+            let sender = sockets.proxied.sender(proxy, listener, self.arena.at(datagram.clone()));
+            let Some((header, source)) = sender else { continue };
+            datagram.start += header;
+            let bytes = self.arena.at(datagram.clone());
+            if dtls.takes(bytes) {
+                self.read_record(now, source, listener, datagram);
+                continue;
             }
-            Sender::Nobody => return,
-        };
-        let bytes = self.arena.at(datagram.clone());
-        if dtls.takes(bytes) {
-            self.read_record(now, source, listener, datagram);
-            return;
+            // Never another worker's: that would not know the way back through the proxy.
+            let from = ClientAddr { source, listener, via: Via::Udp };
+            let verdict = relay.on_client(now, from, bytes);
+            self.conclude(now, verdict, &datagram);
         }
-        let from = ClientAddr { source, listener, via: Via::Udp };
-        // Another worker would not know the way back through the proxy.
-        if !behind_proxy && let Some(owner) = handover.owner(now, from, bytes) {
-            self.metrics_due.get_or_insert(now.moment.plus(METRICS_EVERY));
-            if handover.pass_on(owner, from, bytes) == Err(Full) {
-                self.outbox.count_failure(SendFailure::HandoverFull);
-            }
-            return;
+        count
+    }
+
+    /// Room for what becomes of one datagram more.
+    fn make_outbox_room(&mut self) {
+        if self.outbox.is_full() {
+            self.flush();
         }
-        let verdict = relay.on_client(now, from, bytes);
-        self.conclude(now, verdict, &datagram);
     }
 }
