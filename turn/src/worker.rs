@@ -283,6 +283,7 @@ impl Running {
     }
 
     /// Does what the relay says about the datagram that was kept at `kept`.
+    #[inline]
     fn conclude(&mut self, now: Now, verdict: Verdict, kept: &Range<usize>) {
         self.note_activity(now);
         match verdict {
@@ -296,6 +297,7 @@ impl Running {
     }
 
     /// Plans what the relay says about the datagram that was kept at `kept`.
+    #[inline]
     fn plan(&mut self, verdict: Verdict, kept: &Range<usize>) {
         match verdict {
             Verdict::ToPeer { on, to, payload, dont_fragment } => {

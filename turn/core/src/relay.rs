@@ -286,7 +286,6 @@ impl Relay {
         }
     }
 
-<<<<<<< HEAD
     /// A peer's data, at a relayed address.
     pub(crate) fn receive(&mut self, now: Now, on: RelayPort, from: PeerAddr, payload: Payload) -> Verdict {
         let outcome = self.on_peer_data(now, on, from, payload);
@@ -296,9 +295,7 @@ impl Relay {
         self.conclude(outcome)
     }
 
-=======
     #[inline]
->>>>>>> 416f9bd (turn: take the datagrams of a message together)
     pub(crate) fn conclude(&mut self, outcome: Result<Verdict, DropReason>) -> Verdict {
         outcome.unwrap_or_else(|reason| {
             self.counters.count_drop(reason);

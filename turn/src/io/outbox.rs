@@ -65,6 +65,7 @@ impl Outbox {
     }
 
     /// Plans `payload`, a range of the arena, for a peer.
+    #[inline]
     pub(crate) fn plan_to_peer(
         &mut self,
         on: RelayPort,
@@ -77,6 +78,7 @@ impl Outbox {
     }
 
     /// Plans `header`, `payload`, a range of the arena, and so many zero bytes for a client.
+    #[inline]
     pub(crate) fn plan_to_client(
         &mut self,
         to: ClientAddr,

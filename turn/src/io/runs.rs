@@ -93,6 +93,7 @@ impl Runs {
     }
 
     /// Plans a datagram.
+    #[inline]
     pub(crate) fn push(&mut self, way: Way, piece: Piece) {
         let size = piece.size();
         let Ok(index) = u32::try_from(self.pieces.len()) else { return };
@@ -149,6 +150,7 @@ impl Run {
         u16::try_from(self.segment).ok().filter(|_| self.count > 1)
     }
 
+    #[inline]
     fn takes(&self, way: &Way, size: usize, longest: u32) -> bool {
         !self.closed
             && self.count < longest
@@ -190,6 +192,7 @@ impl Way {
 }
 
 /// Where a way is in [`Runs::recent`]. Whoever chooses addresses that collide gets shorter trains and nothing else.
+#[inline]
 fn place(way: &Way) -> usize {
     let to = way.destination();
     let socket = match way {
