@@ -55,19 +55,19 @@ impl LiveRelay {
 
 impl Relay {
     /// Sends application data from a relayed address to a peer.
+    #[inline]
     pub(crate) fn emit(
         &mut self,
         now: Now,
         on: RelayPort,
+        peer: PeerAddr,
         way: Passage,
         payload: Payload,
         dont_fragment: bool,
     ) -> Verdict {
-        let Passage { at: to, home } = way;
-        let from = PeerAddr::new(on.address);
-        match home {
-            Some(home) if fits_a_datagram(to, payload) => {
-                let to = LiveRelay { address: to, home };
+        match way {
+            Passage::In { at, home: Some(home) } if fits_a_datagram(at, payload) => {
+                let (to, from) = (LiveRelay { address: at, home }, PeerAddr::new(on.address));
                 if home.worker() == self.config.worker {
                     self.deliver(now, Between::Worker, to, from, payload)
                 } else {
@@ -75,7 +75,8 @@ impl Relay {
                 }
             }
             // What is too long to be sent is the kernel's to refuse.
-            Some(_) | None => Verdict::ToPeer { on, to, payload, dont_fragment },
+            Passage::In { at: to, .. } => Verdict::ToPeer { on, to, payload, dont_fragment },
+            Passage::Out => Verdict::ToPeer { on, to: peer, payload, dont_fragment },
         }
     }
 

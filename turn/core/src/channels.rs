@@ -45,6 +45,7 @@ pub(crate) enum BindRefused {
 
 impl Channels {
     /// The peer behind a number.
+    #[inline]
     pub(crate) fn peer(&self, number: ChannelNumber, now: Moment) -> Bound {
         match self.find_number(number).ok().and_then(|index| self.by_number.get(index)) {
             Some(channel) if now < channel.expires => Bound::Yes(channel.peer),
@@ -54,6 +55,7 @@ impl Channels {
     }
 
     /// The number of a peer, if one is bound.
+    #[inline]
     pub(crate) fn number(&self, peer: PeerAddr, now: Moment) -> Option<ChannelNumber> {
         let (_, number) = self.by_peer.get(self.find_peer(peer).ok()?)?;
         match self.peer(*number, now) {

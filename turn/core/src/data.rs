@@ -9,7 +9,7 @@ use causeway_stun::{
 };
 
 use crate::address::{ClientAddr, PeerAddr, RelayPort};
-use crate::allocation::Allocation;
+use crate::allocation::{Allocation, RelayedAddress};
 use crate::channels::Bound;
 use crate::dropped::DropReason;
 use crate::event::EndReason;
@@ -50,7 +50,7 @@ impl Relay {
         };
         let is_moving = allocation.is_moving();
         let (on, way) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
-            Ok(way) => way,
+            Ok((relayed, way)) => (relayed.port, way),
             Err(reason) => return Err(self.deny_data(number, peer, reason, now)),
         };
         self.account(number, Direction::ToPeer, data.len(), now)?;
@@ -58,7 +58,7 @@ impl Relay {
             self.settle_move(number, from);
         }
         // RFC 8656 §14: only a Send indication can ask for the DF bit.
-        Ok(self.emit(now, on, way, Payload::within(datagram, data), false))
+        Ok(self.emit(now, on, peer, way, Payload::within(datagram, data), false))
     }
 
     /// RFC 8656 §11.2.
@@ -75,7 +75,7 @@ impl Relay {
         let SendIndication { peer, data, dont_fragment } = SendIndication::of(message)?;
         let is_moving = allocation.is_moving();
         let (on, way) = match towards_peer(allocation, &self.policy, &self.rooms, peer, now.moment) {
-            Ok(way) => way,
+            Ok((relayed, way)) => (relayed.port, way),
             Err(reason) => return Err(self.deny_data(number, peer, reason, now)),
         };
         self.account(number, Direction::ToPeer, data.len(), now)?;
@@ -85,7 +85,7 @@ impl Relay {
         // RFC 8656 §13: where addresses are translated to or from IPv6, DONT-FRAGMENT is ignored.
         let dont_fragment = dont_fragment && from.source.is_ipv4() && peer.socket().is_ipv4();
         let payload = Payload::within(message.as_bytes(), data);
-        Ok(self.emit(now, on, way, payload, dont_fragment))
+        Ok(self.emit(now, on, peer, way, payload, dont_fragment))
     }
 
     /// RFC 8656 §11.3 and §12.7: `payload` is all that came from the peer, of whatever datagram.
@@ -175,13 +175,13 @@ impl Relay {
 /// The relayed address between an allocation and a peer and the way from there to the peer, if data may pass: the address
 /// lives, there is a permission (RFC 8656 §9), and the policy has nothing against this very port.
 #[inline]
-pub(crate) fn towards_peer(
-    allocation: &Allocation,
+pub(crate) fn towards_peer<'a>(
+    allocation: &'a Allocation,
     policy: &Policy,
     rooms: &Rooms,
     peer: PeerAddr,
     now: Moment,
-) -> Result<(RelayPort, Passage), DropReason> {
+) -> Result<(&'a RelayedAddress, Passage), DropReason> {
     let ip = peer.socket().ip();
     let relayed = allocation.relayed.of(AddressFamily::of(ip)).ok_or(DropReason::PeerFamily)?;
     if now >= relayed.expires {
@@ -198,7 +198,7 @@ pub(crate) fn towards_peer(
         RelayProtocol::Tcp => policy.stream_passage(reach, peer, scope),
     };
     match passage {
-        Ok(way) => Ok((relayed.port, way)),
+        Ok(way) => Ok((relayed, way)),
         Err(Forbidden::NotALiveRelay) => Err(DropReason::NotALiveRelay),
         Err(Forbidden::OutsideRoom) => Err(DropReason::OutsideRoom),
         Err(

@@ -64,11 +64,26 @@ impl Scope<'_> {
 
 /// The way that a permitted datagram or connection takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Passage {
+pub(crate) enum Passage {
+    /// To the peer's own address, through the network.
+    Out,
+    /// To a relayed address of this process.
+    In {
+        /// Where a socket of ours reaches it.
+        at: PeerAddr,
+        /// Whose it is, if it is for UDP.
+        home: Option<Home>,
+    },
+}
+
+impl Passage {
     /// Where a socket of ours reaches the peer.
-    pub(crate) at: PeerAddr,
-    /// Whose relayed address that is, if it is one of this process and for UDP.
-    pub(crate) home: Option<Home>,
+    pub(crate) const fn at(self, peer: PeerAddr) -> PeerAddr {
+        match self {
+            Self::Out => peer,
+            Self::In { at, .. } => at,
+        }
+    }
 }
 
 /// The rules of one relay.
@@ -213,6 +228,7 @@ impl Policy {
         self.passage_of(RelayProtocol::Tcp, reach, peer, scope)
     }
 
+    #[inline]
     fn passage_of(
         &self,
         protocol: RelayProtocol,
@@ -228,7 +244,7 @@ impl Policy {
             return Err(Forbidden::OutsideRoom);
         }
         match reach {
-            Reach::RoomRelays | Reach::Everything => Ok(Passage { at: peer, home: None }),
+            Reach::RoomRelays | Reach::Everything => Ok(Passage::Out),
             Reach::LiveRelays(own) => self.passage_inside(protocol, own, peer),
             Reach::ExternalRelays(external) => {
                 let inside = self.translation.inside(external, address.port(), protocol, &self.own);
@@ -238,7 +254,7 @@ impl Policy {
             Reach::Loopback if self.listeners.contains(&address) => Err(Forbidden::OwnListener),
             Reach::Loopback => {
                 let inside = self.own.find(address.ip()).map(|own| self.passage_inside(protocol, own, peer));
-                Ok(inside.and_then(Result::ok).unwrap_or(Passage { at: peer, home: None }))
+                Ok(inside.and_then(Result::ok).unwrap_or(Passage::Out))
             }
         }
     }
@@ -256,7 +272,7 @@ impl Policy {
             RelayProtocol::Tcp if self.own.is_live_at(own, port, protocol) => None,
             RelayProtocol::Tcp => return Err(Forbidden::NotALiveRelay),
         };
-        Ok(Passage { at, home })
+        Ok(Passage::In { at, home })
     }
 
     /// Whether a channel may be bound to this address: a relayed address need not be alive yet.
@@ -369,8 +385,8 @@ mod tests {
             policy.passage(own, at("51.0.0.1:50001"), Scope::Public),
             Ok(inside(at("51.0.0.1:50001")))
         );
-        let elsewhere = Passage { at: at("60.0.0.1:50000"), home: None };
-        assert_eq!(policy.passage(Reach::RoomRelays, elsewhere.at, scope), Ok(elsewhere));
+        let elsewhere = policy.passage(Reach::RoomRelays, at("60.0.0.1:50000"), scope);
+        assert_eq!(elsewhere, Ok(Passage::Out));
         let other = policy.passage(Reach::RoomRelays, at("60.0.0.1:50001"), scope);
         assert_eq!(other, Err(Forbidden::OutsideRoom));
         policy.own.release(at("51.0.0.1:50000").socket());
@@ -513,7 +529,7 @@ mod tests {
     }
 
     fn inside(at: PeerAddr) -> Passage {
-        Passage { at, home: Some(home()) }
+        Passage::In { at, home: Some(home()) }
     }
 
     fn own_ip() -> OwnIp {

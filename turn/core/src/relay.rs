@@ -164,7 +164,11 @@ impl Relay {
     /// A datagram on a listener.
     pub fn on_client(&mut self, now: Now, from: ClientAddr, datagram: &[u8]) -> Verdict {
         let outcome = match classify(datagram) {
-            Kind::ChannelData => self.on_channel_data(now, from, datagram),
+            // Returned where it is made: a verdict is large, and this is the way of most.
+            Kind::ChannelData => match self.on_channel_data(now, from, datagram) {
+                Ok(verdict) => return verdict,
+                Err(reason) => Err(reason),
+            },
             Kind::Stun => self.on_message(now, from, datagram),
             Kind::Dtls => Err(DropReason::Dtls),
             Kind::Other => Err(DropReason::NotStun),
@@ -288,14 +292,15 @@ impl Relay {
 
     /// A peer's data, at a relayed address.
     pub(crate) fn receive(&mut self, now: Now, on: RelayPort, from: PeerAddr, payload: Payload) -> Verdict {
-        let outcome = self.on_peer_data(now, on, from, payload);
-        if let Err(reason) = outcome {
-            self.lost_from_peer(now, on, reason);
+        match self.on_peer_data(now, on, from, payload) {
+            Ok(verdict) => verdict,
+            Err(reason) => {
+                self.lost_from_peer(now, on, reason);
+                self.conclude(Err(reason))
+            }
         }
-        self.conclude(outcome)
     }
 
-    #[inline]
     pub(crate) fn conclude(&mut self, outcome: Result<Verdict, DropReason>) -> Verdict {
         outcome.unwrap_or_else(|reason| {
             self.counters.count_drop(reason);

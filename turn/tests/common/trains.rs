@@ -22,7 +22,7 @@ fn cut(socket: &UdpSocket, size: usize) {
             libc::SOL_UDP,
             libc::UDP_SEGMENT,
             (&raw const size).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
+            libc::socklen_t::try_from(size_of::<libc::c_int>()).expect("four"),
         )
     };
     assert_eq!(result, 0, "{}", io::Error::last_os_error());

@@ -45,7 +45,7 @@ impl Relay {
         let judged = self.policy.channel(peer, scope);
         let passage = judged.and_then(|reach| self.policy.stream_passage(reach, peer, scope));
         let to = match (passage, allocation.room) {
-            (Ok(way), _) => way.at,
+            (Ok(way), _) => way.at(peer),
             (Err(Forbidden::OutsideRoom), Some(room)) => return Ok(Outcome::AfterRoom(room)),
             (Err(forbidden), _) => {
                 self.deny(number, peer, forbidden, request.now);
