@@ -20,6 +20,7 @@ use crate::ports::PortUse;
 use crate::relay::{Holder, Relay};
 use crate::rooms::Rooms;
 use crate::tcp::RelayProtocol;
+use crate::train::{FromClient, FromPeer};
 use crate::verdict::{Header, Payload, Verdict};
 
 /// Which way application data goes.
@@ -37,12 +38,16 @@ impl Relay {
     pub(crate) fn on_channel_data(
         &mut self,
         now: Now,
-        from: ClientAddr,
+        from: &ClientAddr,
         datagram: &[u8],
     ) -> Result<Verdict, DropReason> {
         let ChannelData { number: channel, data } =
             ChannelData::decode(datagram).map_err(|_malformed| DropReason::MalformedChannelData)?;
-        let (number, allocation) = self.client_allocation(from)?;
+        let payload = Payload::within(datagram, data);
+        if let Some(outcome) = self.follow_client(now, from, channel, payload) {
+            return outcome;
+        }
+        let (number, allocation) = self.client_allocation(*from)?;
         let peer = match allocation.channels.peer(channel, now.moment) {
             Bound::Yes(peer) => peer,
             Bound::Expired => return Err(DropReason::ChannelExpired),
@@ -55,10 +60,14 @@ impl Relay {
         };
         self.account(number, Direction::ToPeer, data.len(), now)?;
         if is_moving {
-            self.settle_move(number, from);
+            self.settle_move(number, *from);
         }
         // RFC 8656 §14: only a Send indication can ask for the DF bit.
-        Ok(self.emit(now, on, peer, way, Payload::within(datagram, data), false))
+        if way == Passage::Out {
+            let from = *from;
+            self.lead_client(FromClient { at: now.moment, from, channel, allocation: number, on, to: peer });
+        }
+        Ok(self.emit(now, on, peer, way, payload, false))
     }
 
     /// RFC 8656 §11.2.
@@ -97,10 +106,14 @@ impl Relay {
         from: PeerAddr,
         payload: Payload,
     ) -> Result<Verdict, DropReason> {
+        if let Some(outcome) = self.follow_peer(now, on, from, payload) {
+            return outcome;
+        }
         let Some(PortUse::Allocated(number)) = self.ports.usage(on) else {
             return Err(DropReason::UnknownRelayPort);
         };
         let allocation = self.allocations.get(number).ok_or(DropReason::UnknownRelayPort)?;
+        let came_from = from;
         let from = self.policy.seen(from, RelayProtocol::Udp);
         towards_peer(allocation, &self.policy, &self.rooms, from, now.moment)?;
         if allocation.is_away() {
@@ -108,7 +121,8 @@ impl Relay {
         }
         let to = allocation.client;
         let length = u16::try_from(payload.range().len()).map_err(|_too_long| DropReason::TooLong)?;
-        let (header, padding) = match allocation.channels.number(from, now.moment) {
+        let channel = allocation.channels.number(from, now.moment);
+        let (header, padding) = match channel {
             // RFC 8656 §12.5: padded in a stream; a datagram needs none.
             Some(channel) => {
                 let padding =
@@ -119,6 +133,11 @@ impl Relay {
             None => data_indication(self.indications.next(), from, length).ok_or(DropReason::TooLong)?,
         };
         self.account(number, Direction::ToClient, payload.range().len(), now)?;
+        if let Some(channel) = channel
+            && !to.via.transport().is_stream()
+        {
+            self.lead_peer(FromPeer { at: now.moment, on, from: came_from, allocation: number, to, channel });
+        }
         Ok(Verdict::ToClient { to, header, payload, padding })
     }
 
@@ -143,6 +162,7 @@ impl Relay {
 
     /// Counts application data, if no limit is in the way; the piece that exceeds the credential's budget ends the
     /// allocation.
+    #[inline]
     pub(crate) fn account(
         &mut self,
         number: u32,

@@ -112,6 +112,7 @@ mod slab;
 mod special_purpose;
 mod strangers;
 mod tcp;
+mod train;
 mod verdict;
 mod wheel;
 

@@ -263,6 +263,7 @@ impl Relay {
 
     /// The client was heard on a 5-tuple of this allocation. Once that is the new one, the old one is free.
     pub(crate) fn settle_move(&mut self, number: u32, from: ClientAddr) {
+        self.forget_trains();
         let Some(allocation) = self.allocations.get_mut(number) else { return };
         if from == allocation.client
             && let Some(previous) = allocation.mobile.as_mut().and_then(|mobile| mobile.previous.take())

@@ -41,6 +41,7 @@ use crate::rooms::Rooms;
 use crate::slab::Slab;
 use crate::strangers::Strangers;
 use crate::tcp::Connections;
+use crate::train::Trains;
 use crate::verdict::{Payload, Verdict};
 use crate::wheel::Wheel;
 
@@ -69,6 +70,7 @@ pub struct Relay {
     pub(crate) by_client: HashMap<ClientAddr, Holder, FixedState>,
     /// The allocation that was looked for last: a guess, to be compared with what is looked for.
     pub(crate) recent_client: Cell<u32>,
+    pub(crate) trains: Trains,
     pub(crate) pending: HashMap<u64, Pending, FixedState>,
     pub(crate) next_pending: u64,
     pub(crate) next_allocation: u64,
@@ -141,6 +143,7 @@ impl Relay {
             allocations: Slab::new(),
             by_client: HashMap::with_hasher(hasher.clone()),
             recent_client: Cell::new(0),
+            trains: Trains::default(),
             pending: HashMap::with_hasher(hasher.clone()),
             next_pending: 0,
             next_allocation: 0,
@@ -165,7 +168,7 @@ impl Relay {
     pub fn on_client(&mut self, now: Now, from: ClientAddr, datagram: &[u8]) -> Verdict {
         let outcome = match classify(datagram) {
             // Returned where it is made: a verdict is large, and this is the way of most.
-            Kind::ChannelData => match self.on_channel_data(now, from, datagram) {
+            Kind::ChannelData => match self.on_channel_data(now, &from, datagram) {
                 Ok(verdict) => return verdict,
                 Err(reason) => Err(reason),
             },
@@ -186,12 +189,14 @@ impl Relay {
 
     /// What became of an [`Action::Bind`], [`Action::BindReserved`] or [`Action::Listen`]. A ticket that is not outstanding is ignored.
     pub fn on_bound(&mut self, now: Now, ticket: BindTicket, result: Result<(), BindError>) {
+        self.forget_trains();
         self.on_ticket(now, ticket, result);
     }
 
     /// A client's connection or DTLS session is over, and with it its 5-tuple: the allocation ends unless its client
     /// has a mobility ticket, and so does an Allocate request that waits for its port.
     pub fn on_session_closed(&mut self, client: ClientAddr) {
+        self.forget_trains();
         match self.by_client.get(&client).copied() {
             Some(Holder::Allocation(number)) if self.stays_without(number, client) => {}
             Some(Holder::Allocation(number)) => self.end(number, EndReason::Disconnected),
@@ -208,6 +213,7 @@ impl Relay {
 
     /// An order from outside the data path.
     pub fn on_control(&mut self, now: Now, control: Control) {
+        self.forget_trains();
         match control {
             Control::Revoke(order) => self.revoke(now, order),
             Control::RoomPeers(peers) => self.on_room_peers(now, peers),
@@ -222,6 +228,7 @@ impl Relay {
     /// Time has passed: frees what has expired, reports what has changed. Calling it late does no harm, since expiry
     /// is checked on use as well.
     pub fn on_timeout(&mut self, now: Now) {
+        self.forget_trains();
         while let Some(number) = self.expiry.pop_due(now.moment) {
             self.reap(number, now.moment, EndReason::Expired);
         }
@@ -266,6 +273,7 @@ impl Relay {
 
     /// RFC 8489 §6.3: what is no message, or has a wrong FINGERPRINT, is silently discarded.
     fn on_message(&mut self, now: Now, from: ClientAddr, datagram: &[u8]) -> Result<Verdict, DropReason> {
+        self.forget_trains();
         let message = Message::decode(datagram).map_err(|_not_a_message| DropReason::MalformedMessage)?;
         if message.fingerprint() == Err(FingerprintError::Mismatch) {
             return Err(DropReason::WrongFingerprint);
@@ -349,6 +357,7 @@ impl Relay {
     /// Frees the relayed addresses of an allocation whose time is over, with all that depends on them, and the
     /// allocation with the last one.
     pub(crate) fn reap(&mut self, number: u32, now: Moment, reason: EndReason) {
+        self.forget_trains();
         let Some(allocation) = self.allocations.get_mut(number) else { return };
         if !allocation.relayed.is_alive(now) {
             self.end(number, reason);
@@ -377,6 +386,7 @@ impl Relay {
 
     /// Ends an allocation.
     pub(crate) fn end(&mut self, number: u32, reason: EndReason) {
+        self.forget_trains();
         let Some(allocation) = self.allocations.remove(number) else { return };
         self.expiry.disarm(number);
         self.release_clients(number, &allocation);

@@ -1,0 +1,96 @@
+//! What was decided about a datagram, for those behind it in the same train.
+//!
+//! Datagrams of one train have one source, most often one channel, and are looked at in one moment. What decides about
+//! them cannot change in between without [`Relay::forget_trains`]: every input that is no data calls it, and so does
+//! the end of an allocation. Limits are asked for each datagram.
+
+use causeway_protocol::{Moment, Now};
+use causeway_stun::{ChannelData, ChannelNumber};
+
+use crate::address::{ClientAddr, PeerAddr, RelayPort};
+use crate::data::Direction;
+use crate::dropped::DropReason;
+use crate::relay::Relay;
+use crate::verdict::{Header, Payload, Verdict};
+
+/// The youngest train of either side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trains {
+    from_client: Option<FromClient>,
+    from_peer: Option<FromPeer>,
+}
+
+/// Where ChannelData of a client went, at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FromClient {
+    pub(crate) at: Moment,
+    pub(crate) from: ClientAddr,
+    pub(crate) channel: ChannelNumber,
+    pub(crate) allocation: u32,
+    pub(crate) on: RelayPort,
+    pub(crate) to: PeerAddr,
+}
+
+/// Where a peer's data went, at a moment, in a channel without padding.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FromPeer {
+    pub(crate) at: Moment,
+    pub(crate) on: RelayPort,
+    pub(crate) from: PeerAddr,
+    pub(crate) allocation: u32,
+    pub(crate) to: ClientAddr,
+    pub(crate) channel: ChannelNumber,
+}
+
+impl Relay {
+    /// Lets a client's data go the way of the datagram before it, if that is known.
+    #[inline]
+    pub(crate) fn follow_client(
+        &mut self,
+        now: Now,
+        from: &ClientAddr,
+        channel: ChannelNumber,
+        payload: Payload,
+    ) -> Option<Result<Verdict, DropReason>> {
+        let train = self.trains.from_client.as_ref()?;
+        if train.at != now.moment || train.channel != channel || train.from != *from {
+            return None;
+        }
+        let (allocation, on, to) = (train.allocation, train.on, train.to);
+        let counted = self.account(allocation, Direction::ToPeer, payload.range().len(), now);
+        Some(counted.map(|()| Verdict::ToPeer { on, to, payload, dont_fragment: false }))
+    }
+
+    /// Lets a peer's data go the way of the datagram before it, if that is known.
+    #[inline]
+    pub(crate) fn follow_peer(
+        &mut self,
+        now: Now,
+        on: RelayPort,
+        from: PeerAddr,
+        payload: Payload,
+    ) -> Option<Result<Verdict, DropReason>> {
+        let train = self.trains.from_peer.as_ref()?;
+        if train.at != now.moment || train.on != on || train.from != from {
+            return None;
+        }
+        let (allocation, to, channel) = (train.allocation, train.to, train.channel);
+        let length = u16::try_from(payload.range().len()).ok()?;
+        let counted = self.account(allocation, Direction::ToClient, payload.range().len(), now);
+        let header = Header::channel_data(ChannelData::header(channel, length));
+        Some(counted.map(|()| Verdict::ToClient { to, header, payload, padding: 0 }))
+    }
+
+    pub(crate) fn lead_client(&mut self, train: FromClient) {
+        self.trains.from_client = Some(train);
+    }
+
+    pub(crate) fn lead_peer(&mut self, train: FromPeer) {
+        self.trains.from_peer = Some(train);
+    }
+
+    /// Something other than data happens.
+    pub(crate) fn forget_trains(&mut self) {
+        self.trains = Trains::default();
+    }
+}
