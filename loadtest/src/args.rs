@@ -87,7 +87,7 @@ pub struct RelayFlags {
     /// Rounds that count, for each server; one more comes first and does not.
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,
-    /// The cores of server, sender and receiver [default: the last three of this machine]
+    /// The cores of server, sender and receiver, or `any` [default: the last three of this machine]
     #[arg(long, value_name = "SERVER,SENDER,RECEIVER")]
     pub cores: Option<Cores>,
     /// Where results and the servers' logs go.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::args::Waiting;
 use crate::clock;
-use crate::cores::{Cores, pin_this_thread};
+use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::histogram::Histogram;
 use crate::lane::{Lane, Progress};
@@ -71,8 +71,8 @@ pub(crate) fn run(
     let flags = Flags::default();
     let receiver = Receiver::new(lanes, &flags.measuring);
     let mut sender = Sender::new(lanes, burst, pace);
-    pin_this_thread(cores.sender)?;
-    if cores.sender == cores.receiver {
+    cores.pin_sender()?;
+    if cores.one_thread() {
         let mut receiver = receiver;
         let measured = measure(&mut sender, &flags, span, used, &mut || {
             receiver.turn();
@@ -83,7 +83,7 @@ pub(crate) fn run(
         let receiving = scope.spawn(|| {
             let mut receiver = receiver;
             // On a machine without that core it runs where it may.
-            let _ = pin_this_thread(cores.receiver);
+            let _ = cores.pin_receiver();
             while !flags.done.load(Ordering::Relaxed) {
                 if receiver.turn() == 0 && waiting == Waiting::Sleeping {
                     receiver.sleep();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::args::Other;
 use crate::client::{Client, Login};
 use crate::clock;
-use crate::cores::{Cores, pin_this_thread};
+use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
 use crate::proc::{self, CpuTime};
 
@@ -151,9 +151,9 @@ impl Server {
         let address = free_address()?;
 
         let mut command = program.command(address, logs)?;
-        pin_this_thread(cores.server)?;
+        cores.pin_server()?;
         let spawned = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
-        pin_this_thread(cores.sender)?;
+        cores.pin_sender()?;
         let child = spawned.doing("starting a server")?;
 
         let mut server = Self { child, address };
