@@ -297,6 +297,7 @@ fn no_worker_takes_what_is_for_another() {
     let verdict = first.client_sends(alice.address, &up);
     let (to, from, data) = sent_to_relay(verdict, &up);
     assert_eq!(first.relay_sends(to, from, &data), Verdict::Dropped(DropReason::UnknownRelayPort));
+    assert_eq!(first.relay.counters().between(Between::OtherWorker), 0);
 }
 
 #[test]
