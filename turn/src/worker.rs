@@ -279,12 +279,12 @@ impl Running {
             }
             Verdict::Handled | Verdict::Dropped(_) => 0..0,
         };
-        self.conclude(now, verdict, &kept);
+        self.conclude(now, &verdict, &kept);
     }
 
     /// Does what the relay says about the datagram that was kept at `kept`.
     #[inline]
-    fn conclude(&mut self, now: Now, verdict: Verdict, kept: &Range<usize>) {
+    fn conclude(&mut self, now: Now, verdict: &Verdict, kept: &Range<usize>) {
         self.note_activity(now);
         match verdict {
             Verdict::ToPeer { .. } | Verdict::ToRelay { .. } | Verdict::ToClient { .. } => {
@@ -298,16 +298,16 @@ impl Running {
 
     /// Plans what the relay says about the datagram that was kept at `kept`.
     #[inline]
-    fn plan(&mut self, verdict: Verdict, kept: &Range<usize>) {
-        match verdict {
+    fn plan(&mut self, verdict: &Verdict, kept: &Range<usize>) {
+        match *verdict {
             Verdict::ToPeer { on, to, payload, dont_fragment } => {
                 let fragmentation =
                     if dont_fragment { Fragmentation::Forbidden } else { Fragmentation::Allowed };
-                self.outbox.plan_to_peer(on, to, place(kept, payload), fragmentation);
+                self.outbox.plan_to_peer(on, to, &place(kept, payload), fragmentation);
             }
             Verdict::ToRelay { to, from, payload } => self.cross(to, from, place(kept, payload)),
-            Verdict::ToClient { to, header, payload, padding } => {
-                self.outbox.plan_to_client(to, header, place(kept, payload), padding);
+            Verdict::ToClient { to, ref header, payload, padding } => {
+                self.outbox.plan_to_client(to, header, &place(kept, payload), padding);
             }
             Verdict::Handled | Verdict::Dropped(_) => {}
         }

@@ -34,7 +34,7 @@ pub enum Direction {
 
 impl Relay {
     /// RFC 8656 §12.6.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn on_channel_data(
         &mut self,
         now: Now,
@@ -44,8 +44,9 @@ impl Relay {
         let ChannelData { number: channel, data } =
             ChannelData::decode(datagram).map_err(|_malformed| DropReason::MalformedChannelData)?;
         let payload = Payload::within(datagram, data);
-        if let Some(outcome) = self.follow_client(now, from, channel, payload) {
-            return outcome;
+        if let Some(&FromClient { allocation, on, to, .. }) = self.follow_client(now, from, channel) {
+            self.account(allocation, Direction::ToPeer, data.len(), now)?;
+            return Ok(Verdict::ToPeer { on, to, payload, dont_fragment: false });
         }
         let (number, allocation) = self.client_allocation(*from)?;
         let peer = match allocation.channels.peer(channel, now.moment) {

@@ -43,22 +43,16 @@ pub(crate) struct FromPeer {
 }
 
 impl Relay {
-    /// Lets a client's data go the way of the datagram before it, if that is known.
+    /// The way that a client's data goes as the datagram before it did, if that is known.
     #[inline]
     pub(crate) fn follow_client(
-        &mut self,
+        &self,
         now: Now,
         from: &ClientAddr,
         channel: ChannelNumber,
-        payload: Payload,
-    ) -> Option<Result<Verdict, DropReason>> {
+    ) -> Option<&FromClient> {
         let train = self.trains.from_client.as_ref()?;
-        if train.at != now.moment || train.channel != channel || train.from != *from {
-            return None;
-        }
-        let (allocation, on, to) = (train.allocation, train.on, train.to);
-        let counted = self.account(allocation, Direction::ToPeer, payload.range().len(), now);
-        Some(counted.map(|()| Verdict::ToPeer { on, to, payload, dont_fragment: false }))
+        (train.at == now.moment && train.channel == channel && train.from == *from).then_some(train)
     }
 
     /// Lets a peer's data go the way of the datagram before it, if that is known.

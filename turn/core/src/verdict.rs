@@ -103,7 +103,7 @@ impl Header {
     }
 
     /// Appends what fits.
-    pub(crate) fn extend(&mut self, more: &[u8]) {
+    pub fn extend(&mut self, more: &[u8]) {
         let free = self.bytes.get_mut(usize::from(self.length)..).unwrap_or_default();
         for (to, from) in free.iter_mut().zip(more) {
             *to = *from;

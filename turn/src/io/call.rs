@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use crate::io::arena::Arena;
 use crate::io::linux::Sender;
 use crate::io::offloads::IoCounts;
-use crate::io::runs::{Body, Piece, Run, Runs, Way};
+use crate::io::runs::{Piece, Place, Run, Runs, Way};
 use crate::io::sockets::is_of_an_earlier_one;
 use crate::labels::{labels, tally};
 
@@ -85,12 +85,12 @@ pub(crate) struct Ended {
 impl<'a> Planned<'a> {
     /// Header, body and padding.
     pub(crate) fn parts(&self, piece: &'a Piece) -> [&'a [u8]; 3] {
-        let body = match &piece.body {
-            Body::Received(range) => self.arena.at(range.clone()),
-            Body::Answer(range) => self.answers.get(range.clone()).unwrap_or_default(),
+        let body = match piece.body() {
+            (Place::Received, range) => self.arena.at(range),
+            (Place::Answers, range) => self.answers.get(range).unwrap_or_default(),
         };
-        let padding = PADDING.get(..usize::from(piece.padding)).unwrap_or_default();
-        [piece.header.as_bytes(), body, padding]
+        let padding = PADDING.get(..piece.padding()).unwrap_or_default();
+        [self.runs.header(piece), body, padding]
     }
 }
 
@@ -247,7 +247,7 @@ pub(crate) fn failure(error: &io::Error) -> SendFailure {
 mod tests {
     use std::time::Duration;
 
-    use causeway_turn_core::{Header, ListenerId};
+    use causeway_turn_core::ListenerId;
 
     use super::*;
     use crate::io::linux;
@@ -261,7 +261,7 @@ mod tests {
         let mut counts = IoCounts::default();
         let mut runs = Runs::new(4, true);
         for answer in [0..2, 2..4, 4..5] {
-            plan(&mut runs, peer.local_addr().unwrap(), Body::Answer(answer));
+            plan(&mut runs, peer.local_addr().unwrap(), &answer);
         }
         let planned = Planned { runs: &runs, arena: &Arena::new(), answers: b"aabbc" };
         let call = Call { socket: &socket, attempts: 1, to: Way::destination };
@@ -285,7 +285,7 @@ mod tests {
         let mut runs = Runs::new(4, true);
         let to = peer.local_addr().unwrap();
         for answer in [0..65_535, 0..1, 0..65_535, 0..2] {
-            plan(&mut runs, to, Body::Answer(answer));
+            plan(&mut runs, to, &answer);
         }
         let answers = vec![7; 65_535];
         let planned = Planned { runs: &runs, arena: &Arena::new(), answers: &answers };
@@ -299,9 +299,9 @@ mod tests {
         assert_eq!(lengths, [1, 2]);
     }
 
-    fn plan(runs: &mut Runs, to: SocketAddr, body: Body) {
+    fn plan(runs: &mut Runs, to: SocketAddr, answer: &std::ops::Range<usize>) {
         let way = Way::Client { listener: ListenerId(0), to };
-        runs.push(way, Piece { header: Header::EMPTY, body, padding: 0 });
+        runs.push(&way, None, Place::Answers, answer, 0);
     }
 
     fn socket() -> UdpSocket {

@@ -15,7 +15,7 @@ use crate::dtls::DtlsSessions;
 use crate::io::arena::Arena;
 use crate::io::call::{Account, Call, Planned, SendFailure, SendFailures, Senders, failure};
 use crate::io::offloads::{IoCounts, Offloads};
-use crate::io::runs::{Body, Piece, Runs, Way};
+use crate::io::runs::{Place, Runs, Way};
 use crate::io::sockets::Sockets;
 use crate::io::udp::Fragmentation;
 use crate::stream::{Load, PushError};
@@ -70,11 +70,10 @@ impl Outbox {
         &mut self,
         on: RelayPort,
         to: PeerAddr,
-        payload: Range<usize>,
+        payload: &Range<usize>,
         fragmentation: Fragmentation,
     ) {
-        let piece = Piece { header: Header::EMPTY, body: Body::Received(payload), padding: 0 };
-        self.runs.push(Way::Peer { on, to, fragmentation }, piece);
+        self.runs.push(&Way::Peer { on, to, fragmentation }, None, Place::Received, payload, 0);
     }
 
     /// Plans `header`, `payload`, a range of the arena, and so many zero bytes for a client.
@@ -82,11 +81,11 @@ impl Outbox {
     pub(crate) fn plan_to_client(
         &mut self,
         to: ClientAddr,
-        header: Header,
-        payload: Range<usize>,
+        header: &Header,
+        payload: &Range<usize>,
         padding: u8,
     ) {
-        self.runs.push(way_to(to), Piece { header, body: Body::Received(payload), padding });
+        self.runs.push(&way_to(to), Some(header), Place::Received, payload, padding);
     }
 
     /// Plans a whole answer; into a stream or a session it goes at once.
@@ -101,8 +100,7 @@ impl Outbox {
             way @ (Way::Client { .. } | Way::Peer { .. }) => {
                 let start = self.answers.len();
                 self.answers.extend_from_slice(bytes);
-                let body = Body::Answer(start..self.answers.len());
-                self.runs.push(way, Piece { header: Header::EMPTY, body, padding: 0 });
+                self.runs.push(&way, None, Place::Answers, &(start..self.answers.len()), 0);
             }
             Way::Session(_) => {
                 if let Err(failure) = send_in_session(sockets, dtls, to, [bytes, &[], &[]], Load::Answer) {

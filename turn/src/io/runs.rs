@@ -28,21 +28,26 @@ pub(crate) enum Way {
 }
 
 /// Where the middle of a datagram is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Body {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
     /// In the arena.
-    Received(Range<usize>),
+    Received,
     /// Among the outbox's answers.
-    Answer(Range<usize>),
+    Answers,
 }
 
-/// One datagram to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One datagram to send. There are as many as a pass has datagrams, so each is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    pub(crate) header: Header,
-    pub(crate) body: Body,
+    start: u32,
+    end: u32,
+    /// Which of the headers is in front, if one is.
+    header: u32,
+    /// The next of its run.
+    next: u32,
+    place: Place,
     /// Zero bytes at the end.
-    pub(crate) padding: u8,
+    padding: u8,
 }
 
 /// Datagrams that go one way in one message.
@@ -62,8 +67,9 @@ pub(crate) struct Run {
 /// What is planned.
 pub(crate) struct Runs {
     runs: Vec<Run>,
-    /// In the order they were planned, each with the next of its run.
-    pieces: Vec<(Piece, u32)>,
+    /// In the order they were planned.
+    pieces: Vec<Piece>,
+    headers: Vec<Header>,
     /// The youngest run of each way, at the place of the way's address; left over from earlier plans, too.
     recent: Box<[u32; RECENT]>,
     longest: u32,
@@ -77,6 +83,7 @@ impl Runs {
         Self {
             runs: Vec::with_capacity(capacity),
             pieces: Vec::with_capacity(capacity),
+            headers: Vec::with_capacity(capacity),
             recent: Box::new([NONE; RECENT]),
             longest: if trains { TRAIN } else { 1 },
         }
@@ -92,19 +99,32 @@ impl Runs {
         self.pieces.len()
     }
 
-    /// Plans a datagram.
+    /// Plans a datagram: what is at `body` in its place, a header in front of it, and so many zero bytes behind.
     #[inline]
-    pub(crate) fn push(&mut self, way: Way, piece: Piece) {
-        let size = piece.size();
-        let Ok(index) = u32::try_from(self.pieces.len()) else { return };
-        self.pieces.push((piece, NONE));
-        let recent = self.recent.get_mut(place(&way));
-        let run = recent.as_deref().and_then(|run| self.runs.get_mut(*run as usize));
-        if let Some(run) = run
-            && run.takes(&way, size, self.longest)
+    pub(crate) fn push(
+        &mut self,
+        way: &Way,
+        header: Option<&Header>,
+        place: Place,
+        body: &Range<usize>,
+        padding: u8,
+    ) {
+        let (Ok(start), Ok(end)) = (u32::try_from(body.start), u32::try_from(body.end)) else { return };
+        let (Ok(index), Ok(run)) = (u32::try_from(self.pieces.len()), u32::try_from(self.runs.len())) else {
+            return;
+        };
+        let size = header.map_or(0, |header| header.as_bytes().len()) + body.len() + usize::from(padding);
+        let header = header.map_or(NONE, |header| {
+            self.headers.push(*header);
+            u32::try_from(self.headers.len() - 1).unwrap_or(NONE)
+        });
+        self.pieces.push(Piece { start, end, header, next: NONE, place, padding });
+        let Some(recent) = self.recent.get_mut(place_of(way)) else { return };
+        if let Some(run) = self.runs.get_mut(*recent as usize)
+            && run.takes(way, size, self.longest)
         {
-            if let Some((_, next)) = self.pieces.get_mut(run.last as usize) {
-                *next = index;
+            if let Some(last) = self.pieces.get_mut(run.last as usize) {
+                last.next = index;
             }
             run.last = index;
             run.count += 1;
@@ -112,11 +132,17 @@ impl Runs {
             run.closed = size < run.segment;
             return;
         }
-        if let (Some(recent), Ok(youngest)) = (recent, u32::try_from(self.runs.len())) {
-            *recent = youngest;
-        }
+        *recent = run;
         let closed = size == 0;
-        self.runs.push(Run { way, segment: size, count: 1, bytes: size, closed, first: index, last: index });
+        self.runs.push(Run {
+            way: *way,
+            segment: size,
+            count: 1,
+            bytes: size,
+            closed,
+            first: index,
+            last: index,
+        });
     }
 
     /// The runs from `first` on that leave by the same socket, at most `most` of them.
@@ -131,16 +157,22 @@ impl Runs {
     pub(crate) fn pieces(&self, run: &Run) -> impl Iterator<Item = &Piece> {
         let mut next = run.first;
         std::iter::from_fn(move || {
-            let (piece, following) = self.pieces.get(next as usize)?;
-            next = *following;
+            let piece = self.pieces.get(next as usize)?;
+            next = piece.next;
             Some(piece)
         })
+    }
+
+    /// What is in front of a datagram's body.
+    pub(crate) fn header(&self, piece: &Piece) -> &[u8] {
+        self.headers.get(piece.header as usize).map_or(&[], Header::as_bytes)
     }
 
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.runs.clear();
         self.pieces.clear();
+        self.headers.clear();
     }
 }
 
@@ -162,9 +194,14 @@ impl Run {
 }
 
 impl Piece {
-    fn size(&self) -> usize {
-        let (Body::Received(body) | Body::Answer(body)) = &self.body;
-        self.header.as_bytes().len() + body.len() + usize::from(self.padding)
+    /// Where its body is.
+    pub(crate) fn body(&self) -> (Place, Range<usize>) {
+        (self.place, self.start as usize..self.end as usize)
+    }
+
+    /// Zero bytes at its end.
+    pub(crate) fn padding(&self) -> usize {
+        usize::from(self.padding)
     }
 }
 
@@ -193,7 +230,7 @@ impl Way {
 
 /// Where a way is in [`Runs::recent`]. Whoever chooses addresses that collide gets shorter trains and nothing else.
 #[inline]
-fn place(way: &Way) -> usize {
+fn place_of(way: &Way) -> usize {
     let to = way.destination();
     let socket = match way {
         Way::Peer { on, .. } => on.slot,
@@ -246,11 +283,25 @@ mod tests {
     }
 
     #[test]
+    fn header_and_padding_count() {
+        let mut runs = Runs::new(4, true);
+        runs.push(&way(1), None, Place::Received, &(0..51), 0);
+        let mut header = Header::EMPTY;
+        header.extend(&[7; 48]);
+        runs.push(&way(1), Some(&header), Place::Answers, &(3..4), 2);
+        let [run] = runs.together(0, 8) else { panic!("one run") };
+        assert_eq!((run.count, run.train()), (2, Some(51)));
+        let pieces: Vec<_> =
+            runs.pieces(run).map(|piece| (runs.header(piece).len(), piece.body(), piece.padding())).collect();
+        assert_eq!(pieces, [(0, (Place::Received, 0..51), 0), (48, (Place::Answers, 3..4), 2)]);
+    }
+
+    #[test]
     fn without_trains_all_go_alone() {
         let mut runs = Runs::new(4, true);
         runs.give_up_trains();
         for _ in 0..2 {
-            runs.push(way(1), piece(100));
+            push(&mut runs, way(1), 100);
         }
         assert_eq!(runs.together(0, 8).len(), 2);
     }
@@ -258,11 +309,11 @@ mod tests {
     #[test]
     fn what_was_planned_before_is_forgotten() {
         let mut runs = Runs::new(4, true);
-        runs.push(way(2), piece(100));
-        runs.push(way(1), piece(100));
+        push(&mut runs, way(2), 100);
+        push(&mut runs, way(1), 100);
         runs.clear();
-        runs.push(way(1), piece(100));
-        runs.push(way(1), piece(100));
+        push(&mut runs, way(1), 100);
+        push(&mut runs, way(1), 100);
         assert_eq!(runs.together(0, 8).iter().map(|run| run.count).collect::<Vec<_>>(), [2]);
     }
 
@@ -280,7 +331,7 @@ mod tests {
             via: causeway_turn_core::Via::Udp,
         });
         for way in [way(1), way(2), peer(1, 1), peer(1, 2), peer(2, 1), session, session] {
-            runs.push(way, piece(7));
+            push(&mut runs, way, 7);
         }
         let mut calls = Vec::new();
         let mut first = 0;
@@ -296,12 +347,12 @@ mod tests {
     fn check(planned: &[(u16, usize)], expected: &[(u16, &[usize])]) {
         let mut runs = Runs::new(4, true);
         for (port, size) in planned {
-            runs.push(way(*port), piece(*size));
+            push(&mut runs, way(*port), *size);
         }
         let found: Vec<(Way, Vec<usize>)> = runs
             .together(0, usize::MAX)
             .iter()
-            .map(|run| (run.way, runs.pieces(run).map(Piece::size).collect()))
+            .map(|run| (run.way, runs.pieces(run).map(|piece| piece.body().1.len()).collect()))
             .collect();
         let expected: Vec<_> = expected.iter().map(|(port, sizes)| (way(*port), sizes.to_vec())).collect();
         assert_eq!(found, expected);
@@ -311,7 +362,7 @@ mod tests {
         Way::Client { listener: ListenerId(0), to: SocketAddr::from(([192, 0, 2, 1], port)) }
     }
 
-    fn piece(size: usize) -> Piece {
-        Piece { header: Header::EMPTY, body: Body::Received(0..size), padding: 0 }
+    fn push(runs: &mut Runs, way: Way, size: usize) {
+        runs.push(&way, None, Place::Received, &(0..size), 0);
     }
 }

@@ -43,7 +43,7 @@ impl Running {
             let Some(crossed) = self.worker.between.crossed(place) else { break };
             let (Crossing { to, from }, payload) = (crossed.message, crossed.payload(slot));
             let verdict = self.worker.relay.on_relay(now, to, from, self.arena.at(payload.clone()));
-            self.conclude(now, verdict, &payload);
+            self.conclude(now, &verdict, &payload);
         }
         self.arena.release();
         count

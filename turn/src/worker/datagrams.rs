@@ -165,7 +165,7 @@ impl Running {
             self.make_outbox_room();
             let bytes = self.arena.at(datagram.clone());
             let verdict = self.worker.relay.on_peer(now, on, from, bytes);
-            self.conclude(now, verdict, &datagram);
+            self.conclude(now, &verdict, &datagram);
             count += 1;
         }
         count
@@ -195,7 +195,7 @@ impl Running {
                 continue;
             }
             let verdict = relay.on_client(now, from, bytes);
-            self.conclude(now, verdict, &datagram);
+            self.conclude(now, &verdict, &datagram);
         }
         count
     }
@@ -224,7 +224,7 @@ impl Running {
             // Never another worker's: that would not know the way back through the proxy.
             let from = ClientAddr { source, listener, via: Via::Udp };
             let verdict = relay.on_client(now, from, bytes);
-            self.conclude(now, verdict, &datagram);
+            self.conclude(now, &verdict, &datagram);
         }
         count
     }

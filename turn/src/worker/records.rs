@@ -37,7 +37,7 @@ impl Running {
                 let verdict = self.worker.relay.on_client(now, client, self.arena.at(at.clone()));
                 match verdict {
                     Verdict::ToPeer { .. } | Verdict::ToRelay { .. } | Verdict::ToClient { .. } => {
-                        self.plan(verdict, &at);
+                        self.plan(&verdict, &at);
                     }
                     Verdict::Handled => self.perform(now),
                     Verdict::Dropped(_) => {}
