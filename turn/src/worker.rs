@@ -42,8 +42,6 @@ pub(crate) use between::Crossing;
 use streams::StreamWork;
 use tcp_relay::TcpRelayWork;
 
-/// Datagrams of one turn, before timers and orders get their chance: some milliseconds of work. A guess.
-const TURN_BUDGET: usize = 1024;
 /// Datagrams of one turn that other workers passed on.
 const HANDOVER_BUDGET: usize = 128;
 /// Orders of one turn. Each may scan all allocations.
@@ -241,27 +239,15 @@ impl Running {
         self.flush();
     }
 
-    /// Reads clients and peers in turn, until both are drained or the budget is used up.
+    /// Reads clients and peers once each, within their budgets. Which sockets are ready is asked again after that:
+    /// clients' sockets are few and busy all the time under load, and would keep those of peers from being heard of.
     fn read(&mut self, now: Now) {
-        let mut left = TURN_BUDGET;
-        while left > 0 && !self.is_drained() {
-            let read = self.read_clients(now)
-                + self.read_streams(now)
-                + self.read_peers(now)
-                + self.read_between(now)
-                + self.pump_splices(now);
-            left = left.saturating_sub(read);
-            self.flush();
-        }
-    }
-
-    /// Nothing can be read, as far as is known.
-    fn is_drained(&self) -> bool {
-        self.clients.is_empty()
-            && self.peers.is_empty()
-            && self.worker.between.is_empty()
-            && self.streams.ready.is_empty()
-            && self.tcp_relay.ready.is_empty()
+        self.read_clients(now);
+        self.read_streams(now);
+        self.read_peers(now);
+        self.read_between(now);
+        self.pump_splices(now);
+        self.flush();
     }
 
     /// Room in the arena for a datagram, and in the outbox for what becomes of it.

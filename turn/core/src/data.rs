@@ -44,9 +44,10 @@ impl Relay {
         let ChannelData { number: channel, data } =
             ChannelData::decode(datagram).map_err(|_malformed| DropReason::MalformedChannelData)?;
         let payload = Payload::within(datagram, data);
-        if let Some(&FromClient { allocation, on, to, .. }) = self.follow_client(now, from, channel) {
-            self.account(allocation, Direction::ToPeer, data.len(), now)?;
-            return Ok(Verdict::ToPeer { on, to, payload, dont_fragment: false });
+        if let Some(train) = self.follow_client(now, from, channel) {
+            let verdict = train.with(payload);
+            self.account(train.allocation, Direction::ToPeer, data.len(), now)?;
+            return Ok(verdict);
         }
         let (number, allocation) = self.client_allocation(*from)?;
         let peer = match allocation.channels.peer(channel, now.moment) {
@@ -64,11 +65,12 @@ impl Relay {
             self.settle_move(number, *from);
         }
         // RFC 8656 §14: only a Send indication can ask for the DF bit.
+        let verdict = self.emit(now, on, peer, way, payload, false);
         if way == Passage::Out {
             let from = *from;
-            self.lead_client(FromClient { at: now.moment, from, channel, allocation: number, on, to: peer });
+            self.lead_client(FromClient { at: now.moment, from, channel, allocation: number, verdict });
         }
-        Ok(self.emit(now, on, peer, way, payload, false))
+        Ok(verdict)
     }
 
     /// RFC 8656 §11.2.

@@ -27,8 +27,20 @@ pub(crate) struct FromClient {
     pub(crate) from: ClientAddr,
     pub(crate) channel: ChannelNumber,
     pub(crate) allocation: u32,
-    pub(crate) on: RelayPort,
-    pub(crate) to: PeerAddr,
+    /// To a peer. Kept whole, because copying is faster than putting together.
+    pub(crate) verdict: Verdict,
+}
+
+impl FromClient {
+    /// The same for other data.
+    #[inline]
+    pub(crate) fn with(&self, data: Payload) -> Verdict {
+        let mut verdict = self.verdict;
+        if let Verdict::ToPeer { payload, .. } = &mut verdict {
+            *payload = data;
+        }
+        verdict
+    }
 }
 
 /// Where a peer's data went, at a moment, in a channel without padding.

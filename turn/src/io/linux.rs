@@ -16,6 +16,7 @@ const NAME_LENGTH: libc::socklen_t = NAME as libc::socklen_t;
 const CONTROL: usize = 128;
 /// The control message of `UDP_SEGMENT`: a header of 16 bytes, and two of data padded to eight.
 const SEGMENT_CONTROL: usize = 24;
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Sets a socket option that is an integer.
 pub(crate) fn set_option(
@@ -238,6 +239,12 @@ impl<'a> Gathering<'_, 'a> {
     /// Sends the messages from `first` on, without waiting: how many left, at least one. An error is about the first.
     pub(crate) fn send(&mut self, socket: &impl AsFd, first: usize) -> io::Result<usize> {
         let Sender { messages, parts, headers } = &mut *self.sender;
+        if let Some([message]) = messages.get(first..)
+            && let Some([part]) = parts.get(message.parts.clone())
+            && !message.is_segmented
+        {
+            return send_part(socket, message, part).map(|()| 1);
+        }
         headers.clear();
         for message in messages.get_mut(first..).unwrap_or_default() {
             let vectors = parts.get_mut(message.parts.clone()).unwrap_or_default();
@@ -254,13 +261,23 @@ impl<'a> Gathering<'_, 'a> {
         }
         let descriptor = socket.as_fd().as_raw_fd();
         let count = libc::c_uint::try_from(headers.len()).map_err(io::Error::other)?;
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: the descriptor is open while `socket` is borrowed. Each of the `count` headers points to a name, a
         // control message and vectors of `self.sender`, none of which is touched before the call returns, and the
         // vectors to parts that are borrowed for 'a, which `self` does not outlive. The kernel only reads them.
-        let sent = unsafe { libc::sendmmsg(descriptor, headers.as_mut_ptr(), count, flags) };
+        let sent = unsafe { libc::sendmmsg(descriptor, headers.as_mut_ptr(), count, SEND_FLAGS) };
         usize::try_from(sent).map_err(|_negative| io::Error::last_os_error())
     }
+}
+
+/// Sends a message of one part, which needs fewer structures to be copied and checked.
+fn send_part(socket: &impl AsFd, message: &Outgoing, part: &libc::iovec) -> io::Result<()> {
+    let (descriptor, name) = (socket.as_fd().as_raw_fd(), (&raw const message.name.0).cast());
+    // SAFETY: the descriptor is open while `socket` is borrowed; the name is borrowed with its length, and so is what the
+    // part points to while a `Gathering` sends it. The kernel only reads both.
+    let sent = unsafe {
+        libc::sendto(descriptor, part.iov_base, part.iov_len, SEND_FLAGS, name, message.name_length)
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 impl SegmentControl {

@@ -25,15 +25,15 @@ impl Running {
         }
     }
 
-    /// Takes some of what other workers gave, and says how much.
-    pub(super) fn read_between(&mut self, now: Now) -> usize {
+    /// Takes some of what other workers gave.
+    pub(super) fn read_between(&mut self, now: Now) {
         if self.worker.between.is_empty() {
-            return 0;
+            return;
         }
         if self.arena.free() == 0 {
             self.flush();
         }
-        let Some(room) = self.arena.room() else { return 0 };
+        let Some(room) = self.arena.room() else { return };
         let count = self.worker.between.receive(room);
         let slot = self.arena.hold(1);
         for place in 0..count {
@@ -46,6 +46,5 @@ impl Running {
             self.conclude(now, &verdict, &payload);
         }
         self.arena.release();
-        count
     }
 }

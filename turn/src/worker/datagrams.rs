@@ -15,8 +15,10 @@ use crate::io::offloads::datagrams;
 use crate::io::ready::ReadyList;
 use crate::io::sockets::{SocketKey, is_of_an_earlier_one};
 
-/// Messages received in one call.
+/// Messages received in one call: from all clients of a listener, or from the peers of one allocation. To ask for more
+/// than there is has a price, which one allocation's few messages do not pay back.
 pub(super) const MESSAGES: usize = 32;
+const PEER_MESSAGES: usize = 4;
 /// Datagrams of one side, clients or peers, before the other side reads: neither starves the other.
 const SIDE_BUDGET: usize = 128;
 /// Datagrams of one relay socket before the next one's: allocations of one worker share it fairly.
@@ -40,24 +42,22 @@ struct Batch {
 }
 
 impl Running {
-    pub(super) fn read_clients(&mut self, now: Now) -> usize {
+    pub(super) fn read_clients(&mut self, now: Now) {
         let mut read = 0;
         while read < SIDE_BUDGET {
             let Some(index) = self.clients.pop() else { break };
             let Ok(index) = u16::try_from(index) else { continue };
             read += self.read_socket(now, SocketKey::Client(ListenerId(index)), SIDE_BUDGET - read);
         }
-        read
     }
 
-    pub(super) fn read_peers(&mut self, now: Now) -> usize {
+    pub(super) fn read_peers(&mut self, now: Now) {
         let mut read = 0;
         while read < SIDE_BUDGET {
             let Some(slot) = self.peers.pop() else { break };
             let Ok(slot) = u32::try_from(slot) else { continue };
             read += self.read_socket(now, SocketKey::Relay(slot), SOCKET_BUDGET);
         }
-        read
     }
 
     /// Reads about `budget` datagrams and says how many; a socket that may hold more is listed again.
@@ -98,7 +98,16 @@ impl Running {
     /// than it has room for has drained its socket: whatever comes later, an error between two messages too, is
     /// reported anew.
     fn receive(&mut self, key: SocketKey) -> Option<Batch> {
-        if self.arena.free() < MESSAGES {
+        let wanted = match key {
+            SocketKey::Relay(_) => PEER_MESSAGES,
+            SocketKey::Client(_)
+            | SocketKey::Acceptor(_)
+            | SocketKey::Stream(_)
+            | SocketKey::RelayAcceptor(_)
+            | SocketKey::Peer(_)
+            | SocketKey::DataConnection(_) => MESSAGES,
+        };
+        if self.arena.free() < wanted {
             self.flush();
         }
         let sockets = &self.worker.sockets;
@@ -116,12 +125,12 @@ impl Running {
             | SocketKey::DataConnection(_) => return None,
         };
         loop {
-            match self.receiver.receive(socket, 0, self.arena.slots().take(MESSAGES)) {
+            match self.receiver.receive(socket, 0, self.arena.slots().take(wanted)) {
                 Ok(count) => {
                     let counts = &mut self.outbox.counts;
                     counts.receive_calls = counts.receive_calls.wrapping_add(1);
                     let start = self.arena.hold(count);
-                    return Some(Batch { on, start, count, drained: count < MESSAGES });
+                    return Some(Batch { on, start, count, drained: count < wanted });
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted || is_of_an_earlier_one(&error) => {}
                 // Drained; or not enough memory, or a network that went down: the next datagram reports the socket
