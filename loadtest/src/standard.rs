@@ -7,6 +7,10 @@ use crate::table::{Goal, Measure, Row};
 
 /// Far below what any of the servers can do with packets that come one by one.
 const CALM: u64 = 50_000;
+/// Packets of each flow that are on their way in each direction. A server's queue under load is deeper.
+const DEPTH: u64 = 16;
+/// Of a bulk flow: 64 kB, the least that any sender of bulk data has under way.
+const BULK_DEPTH: u64 = 64;
 /// Allocations that are held. Together with the first ones, well below the relayed ports that servers are given.
 const IDLE: usize = 4_000;
 
@@ -17,10 +21,12 @@ pub(crate) fn rows(span: Duration, waiting: Waiting) -> Vec<Row> {
     use Measure::{BytesPerAllocation, CpuMicroseconds, LatencyMicroseconds};
     use Other::{Coturn, TurnServer};
 
-    let bulk = |direction| Load { burst: 16, direction, ..base };
+    let bulk = |direction| Load { burst: 16, direction, window: 8 * BULK_DEPTH, ..base };
+    let thin_bulk = Load { window: 8 * DEPTH, ..bulk(Up) };
     let single = |direction| Load { direction, ..base };
     let calm = |direction| Load { direction, rate: Some(CALM), ..base };
-    let many = Load { flows: 100, size: 200, direction: Both, ..base };
+    let many = Load { flows: 100, size: 200, direction: Both, window: 100 * DEPTH, ..base };
+    let thin_many = Load { window: 128, ..many };
     let clients = Load { partner: Partner::Client, direction: Both, ..base };
     let bulk_clients = Load { burst: 16, ..clients };
     let work = |work, flows| Load { work, flows, ..base };
@@ -30,9 +36,11 @@ pub(crate) fn rows(span: Duration, waiting: Waiting) -> Vec<Row> {
     [
         ("bulk up: bursts of 16, 8 flows, 1000 B", bulk(Up), CpuMicroseconds, vec![at_most(Coturn, 0.12)]),
         ("bulk down", bulk(Down), CpuMicroseconds, vec![at_most(Coturn, 0.12)]),
+        ("bulk up, one burst of each flow under way", thin_bulk, CpuMicroseconds, vec![shown(Coturn)]),
         ("packet by packet up: 8 flows, 1000 B", single(Up), CpuMicroseconds, vec![at_most(Coturn, 0.70)]),
         ("packet by packet down", single(Down), CpuMicroseconds, vec![at_most(Coturn, 0.70)]),
         ("100 flows × 200 B, both ways", many, CpuMicroseconds, vec![at_most(Coturn, 0.70)]),
+        ("100 flows × 200 B, 128 packets under way", thin_many, CpuMicroseconds, vec![shown(Coturn)]),
         (
             "both ends our clients, packet by packet",
             clients,
@@ -88,7 +96,7 @@ fn base(span: Duration, waiting: Waiting) -> Load {
         direction: Direction::Up,
         burst: 1,
         rate: None,
-        window: 128,
+        window: 8 * DEPTH,
         partner: Partner::Peer,
         framing: Framing::Channel,
         receivers: Receivers::Joining,

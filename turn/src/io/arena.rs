@@ -13,8 +13,12 @@ const SLOT: usize = 65_536;
 const STRIDE: usize = SLOT + 17 * ALIGNMENT;
 /// A cache line.
 const ALIGNMENT: usize = 64;
-/// Messages of one pass. Memory that no message has reached yet is not there: a slot costs a page until trains come.
-const SLOTS: usize = 65;
+/// Messages of one pass, and one. Memory that no message has reached yet is not there: a slot costs a page until trains
+/// come.
+const SLOTS: usize = 513;
+/// Bytes of one pass, roughly: trains stay in the first slots, and within a core's L2 cache. A guess that was measured
+/// (docs/perf-log.md).
+const BYTES: usize = 768 * 1024;
 
 /// One worker's receive memory, allocated once.
 pub(crate) struct Arena {
@@ -23,16 +27,18 @@ pub(crate) struct Arena {
     used: usize,
     /// Of these, the slots that stay when the others are cleared.
     held: usize,
+    /// What the messages received so far have, together.
+    received: usize,
 }
 
 impl Arena {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![0; SLOTS * STRIDE].into_boxed_slice(), used: 0, held: 0 }
+        Self { bytes: vec![0; SLOTS * STRIDE].into_boxed_slice(), used: 0, held: 0, received: 0 }
     }
 
     /// How many messages can be received. One slot remains for a message that one of them becomes.
     pub(crate) fn free(&self) -> usize {
-        (SLOTS - 1).saturating_sub(self.used)
+        if self.received < BYTES { (SLOTS - 1).saturating_sub(self.used) } else { 0 }
     }
 
     /// The free slots, in order.
@@ -54,6 +60,11 @@ impl Arena {
     pub(crate) fn in_slot(start: usize, place: usize, length: usize) -> Range<usize> {
         let start = start + place * STRIDE;
         start..start + length.min(SLOT)
+    }
+
+    /// A message that was received has so many bytes.
+    pub(crate) fn count(&mut self, length: usize) {
+        self.received += length;
     }
 
     /// What was held has been looked at.
@@ -87,6 +98,7 @@ impl Arena {
     /// Forgets all messages that are not held.
     pub(crate) fn clear(&mut self) {
         self.used = self.held;
+        self.received = 0;
     }
 }
 
@@ -132,6 +144,17 @@ mod tests {
         assert_eq!(fitted.count(), SLOTS);
         arena.clear();
         assert!(arena.room().is_some());
+    }
+
+    #[test]
+    fn long_messages_leave_no_room_for_as_many_as_short_ones() {
+        let mut arena = Arena::new();
+        arena.count(BYTES - 1);
+        assert_eq!(arena.free(), SLOTS - 1);
+        arena.count(1);
+        assert_eq!(arena.free(), 0);
+        arena.clear();
+        assert_eq!(arena.free(), SLOTS - 1);
     }
 
     #[test]

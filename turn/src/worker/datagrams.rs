@@ -17,10 +17,10 @@ use crate::io::sockets::{SocketKey, is_of_an_earlier_one};
 
 /// Messages received in one call: from all clients of a listener, or from the peers of one allocation. To ask for more
 /// than there is has a price, which one allocation's few messages do not pay back.
-pub(super) const MESSAGES: usize = 32;
+pub(super) const MESSAGES: usize = 64;
 const PEER_MESSAGES: usize = 4;
 /// Datagrams of one side, clients or peers, before the other side reads: neither starves the other.
-const SIDE_BUDGET: usize = 128;
+const SIDE_BUDGET: usize = 512;
 /// Datagrams of one relay socket before the next one's: allocations of one worker share it fairly.
 const SOCKET_BUDGET: usize = 32;
 
@@ -144,6 +144,7 @@ impl Running {
     fn take_message(&mut self, now: Now, batch: &Batch, place: usize) -> usize {
         let Some(message) = self.receiver.message(place) else { return 0 };
         let Some(source) = message.name else { return 0 };
+        self.arena.count(message.length);
         let datagrams = datagrams(Arena::in_slot(batch.start, place, message.length), message.control);
         let count = match batch.on {
             On::Relay(port) => self.take_from_peer(now, port, source, datagrams),
