@@ -38,8 +38,8 @@ bench: ## Measure, side by side with others in one run (docs/benchmarks.md); rea
 	$(CARGO) bench --locked -p causeway-turn-core --bench allocations
 	$(CARGO) bench --locked -p causeway-turn-core --bench requests
 	$(CARGO) build --release --locked -p causeway -p causeway-loadtest
-	@test -x $(RELEASE)/turn-server/bin/turn-server || $(CARGO) install $(TURN_SERVER) --locked --no-default-features \
-	  --features udp --root $(RELEASE)/turn-server || echo "turn-server could not be built; its rows will not be measured"
+	@test -x $(RELEASE)/competitors/bin/turn-server || $(CARGO) install $(TURN_SERVER) --locked --no-default-features \
+	  --features udp --root $(RELEASE)/competitors || echo "turn-server could not be built; its rows will not be measured"
 	$(RELEASE)/loadtest relay --standard --compare coturn,turn-server --soak 60 --out $(RELEASE)/../bench $(BENCH_FLAGS)
 
 setup: ## Install what is missing, or say exactly what to install

@@ -78,7 +78,7 @@ pub struct RelayFlags {
     /// Seconds of ours at half the rate that saturates it, which have to pass without a loss; 0: none.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub soak: u64,
-    /// The `turn-server` binary [default: turn-server in the folder `turn-server/bin` beside this program]
+    /// The `turn-server` binary [default: turn-server in the folder `competitors/bin` beside this program]
     #[arg(long, value_name = "PATH")]
     pub turn_server: Option<PathBuf>,
     /// Measured seconds of a round.
@@ -265,7 +265,7 @@ impl RelayFlags {
             Other::TurnServer => {
                 let path = self.turn_server.clone();
                 Program::TurnServer(
-                    path.unwrap_or_else(|| beside_this_program("turn-server/bin/turn-server")),
+                    path.unwrap_or_else(|| beside_this_program("competitors/bin/turn-server")),
                 )
             }
         }

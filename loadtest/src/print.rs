@@ -52,11 +52,15 @@ pub(crate) fn details(line: &Line, output: &mut impl Write) -> io::Result<()> {
     }
     for compared in &line.compared {
         let ratio = compared.ratio;
-        writeln!(
-            output,
-            "  ours / {}: {:.3} ({:.3}–{:.3})",
-            compared.against, ratio.median, ratio.lowest, ratio.highest
-        )?;
+        let Verdict::NotMeasured(why) = &compared.verdict else {
+            writeln!(
+                output,
+                "  ours / {}: {:.3} ({:.3}–{:.3})",
+                compared.against, ratio.median, ratio.lowest, ratio.highest
+            )?;
+            continue;
+        };
+        writeln!(output, "  {}: not measured: {why}", compared.against)?;
     }
     Ok(())
 }
