@@ -17,6 +17,7 @@ FROM rust:1-slim-bookworm AS binary
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY crates crates
+COPY loadtest loadtest
 COPY turn turn
 COPY signal signal
 COPY --from=web /src/web-demo/dist web-demo/dist

@@ -147,6 +147,20 @@ fn the_licences_named_here_and_in_deny_toml_are_the_same() {
     }
 }
 
+/// Cargo reads every package of the workspace, even to build one of them.
+#[test]
+fn the_image_is_built_from_every_package() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (dockerfile, ignored) = (read("Dockerfile"), read(".dockerignore"));
+    for package in metadata().workspace_packages() {
+        let folder = package.manifest_path.strip_prefix(root()).unwrap().components().next().unwrap();
+        let folder = folder.as_str();
+        let is = |line: String| move |other: &str| other == line;
+        assert!(dockerfile.lines().any(is(format!("COPY {folder} {folder}"))), "Dockerfile lacks {folder}");
+        assert!(ignored.lines().any(is(format!("!{folder}"))), ".dockerignore leaves {folder} out");
+    }
+}
+
 #[test]
 fn unsafe_code_stands_in_one_file() {
     let allowed = root().join("turn/src/io/linux.rs");
