@@ -146,8 +146,9 @@ fn a_flood_of_half_open_handshakes_leaves_room_for_an_honest_client() {
     let few = DtlsSettings { max_handshakes: 8, handshakes_per_source: 4, ..DtlsSettings::default() };
     let (mut relay, metrics) = start(&TurnSettings { dtls: few, ..settings() });
     let hello = client_hello(Version::Dtls12);
-    for _ in 0..200 {
-        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // They stay open: the client would get the answers to the stranger whose port it was given.
+    let strangers = [(); 200].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    for stranger in &strangers {
         stranger.send_to(&hello, relay.v4()).unwrap();
     }
     let (_tunnel, mut client) = client(relay.v4(), Version::Dtls12);
