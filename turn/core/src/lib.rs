@@ -142,5 +142,6 @@ pub use relay::Relay;
 pub use rooms::RoomPeers;
 pub use strangers::StrangerLimits;
 pub use tcp::{ConnectError, PeerConnection, WorkerNumber};
+pub use train::Again;
 pub use verdict::{Header, Payload, Verdict};
 pub use wheel::Wheel;

@@ -166,6 +166,7 @@ impl Relay {
 
     /// A datagram on a listener.
     pub fn on_client(&mut self, now: Now, from: ClientAddr, datagram: &[u8]) -> Verdict {
+        self.note_repeats(false);
         let outcome = match classify(datagram) {
             // Returned where it is made: a verdict is large, and this is the way of most.
             Kind::ChannelData => match self.on_channel_data(now, &from, datagram) {
@@ -184,7 +185,9 @@ impl Relay {
 
     /// A datagram on a relay socket. Its whole length is application data.
     pub fn on_peer(&mut self, now: Now, on: RelayPort, from: PeerAddr, datagram: &[u8]) -> Verdict {
-        self.receive(now, on, from, Payload::within(datagram, datagram))
+        let verdict = self.receive(now, on, from, Payload::within(datagram, datagram));
+        self.note_repeats(matches!(verdict, Verdict::ToClient { .. }));
+        verdict
     }
 
     /// What became of an [`Action::Bind`], [`Action::BindReserved`] or [`Action::Listen`]. A ticket that is not outstanding is ignored.
@@ -300,6 +303,7 @@ impl Relay {
 
     /// A peer's data, at a relayed address.
     pub(crate) fn receive(&mut self, now: Now, on: RelayPort, from: PeerAddr, payload: Payload) -> Verdict {
+        self.note_repeats(false);
         match self.on_peer_data(now, on, from, payload) {
             Ok(verdict) => verdict,
             Err(reason) => {

@@ -62,6 +62,46 @@ fn a_limit_that_is_reached_within_a_train_cuts_it() {
 }
 
 #[test]
+fn another_of_the_same_is_counted_and_needs_no_verdict() {
+    let mut train = Train::new();
+    train.passes();
+    assert_eq!(train.another(PEER, 4), Again::Same);
+    assert_eq!(train.another(PEER, 1000), Again::Same);
+    let received = train.world.relay.counters().relayed.received;
+    assert_eq!((received.packets, received.bytes), (3, 1008));
+}
+
+#[test]
+fn another_of_something_else_needs_a_verdict() {
+    let mut train = Train::new();
+    assert_eq!(train.another(PEER, 4), Again::Unknown);
+    train.passes();
+    assert_eq!(train.another(OTHER_PEER, 4), Again::Unknown);
+    let _verdict = train.world.client_sends(train.client.address, &channel_data(CHANNEL, b"between"));
+    assert_eq!(train.another(PEER, 4), Again::Unknown);
+    train.passes();
+    let _dropped = train.world.peer_sends(train.relayed, "9.9.9.10:5000", b"a stranger's");
+    assert_eq!(train.another(PEER, 4), Again::Unknown);
+    train.passes();
+    train.world.pass_without_timers(1);
+    assert_eq!(train.another(PEER, 4), Again::Unknown);
+    train.passes();
+    train.client.refresh(&mut train.world, 600);
+    assert_eq!(train.another(PEER, 4), Again::Unknown);
+}
+
+#[test]
+fn another_above_a_limit_is_dropped_and_counted_as_that() {
+    let mut config = config();
+    config.limits.allocation_bytes_per_second = 1000;
+    let mut train = Train::with(config);
+    train.passes();
+    let outcomes = [30_000; 3].map(|length| train.another(PEER, length));
+    assert_eq!(outcomes, [Again::Same, Again::Same, Again::Dropped]);
+    assert_eq!(train.world.relay.counters().dropped(DropReason::AllocationRate), 1);
+}
+
+#[test]
 fn after_an_allocation_is_given_back_nothing_follows() {
     check(DropReason::NoAllocation, DropReason::UnknownRelayPort, |train| {
         train.client.refresh(&mut train.world, 0);
@@ -118,6 +158,11 @@ impl Train {
         Self { world, client, relayed }
     }
 
+    fn another(&mut self, from: &str, length: usize) -> Again {
+        let (now, port) = (self.world.now, self.world.port(self.relayed));
+        self.world.relay.on_peer_again(now, port, &peer(from), length)
+    }
+
     fn passes(&mut self) {
         let datagram = channel_data(CHANNEL, b"up");
         let up = self.world.client_sends(self.client.address, &datagram);
@@ -137,5 +182,6 @@ fn check(up: DropReason, down: DropReason, change: impl FnOnce(&mut Train)) {
     let datagram = channel_data(CHANNEL, b"up");
     assert_eq!(train.world.client_sends(train.client.address, &datagram), Verdict::Dropped(up));
     let now = train.world.now;
+    assert_eq!(train.world.relay.on_peer_again(now, port, &peer(PEER), 4), Again::Unknown);
     assert_eq!(train.world.relay.on_peer(now, port, peer(PEER), b"down"), Verdict::Dropped(down));
 }

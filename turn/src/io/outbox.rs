@@ -88,6 +88,18 @@ impl Outbox {
         self.runs.push(&way_to(to), Some(header), Place::Received, payload, padding);
     }
 
+    /// Whether a body of this length can follow the datagram that was planned last, with the same header.
+    #[inline]
+    pub(crate) fn takes_another(&self, length: usize) -> bool {
+        self.runs.takes_another(length)
+    }
+
+    /// Plans `payload` as the datagram that was planned last.
+    #[inline]
+    pub(crate) fn plan_another(&mut self, payload: &Range<usize>) {
+        self.runs.push_another(payload);
+    }
+
     /// Plans a whole answer; into a stream or a session it goes at once.
     pub(crate) fn reply(
         &mut self,

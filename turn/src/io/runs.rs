@@ -73,6 +73,8 @@ pub(crate) struct Runs {
     /// The youngest run of each way, at the place of the way's address; left over from earlier plans, too.
     recent: Box<[u32; RECENT]>,
     longest: u32,
+    /// The run that grew last.
+    youngest: u32,
 }
 
 const NONE: u32 = u32::MAX;
@@ -86,6 +88,7 @@ impl Runs {
             headers: Vec::with_capacity(capacity),
             recent: Box::new([NONE; RECENT]),
             longest: if trains { TRAIN } else { 1 },
+            youngest: NONE,
         }
     }
 
@@ -120,6 +123,7 @@ impl Runs {
         });
         self.pieces.push(Piece { start, end, header, next: NONE, place, padding });
         let Some(recent) = self.recent.get_mut(place_of(way)) else { return };
+        self.youngest = *recent;
         if let Some(run) = self.runs.get_mut(*recent as usize)
             && run.takes(way, size, self.longest)
         {
@@ -133,6 +137,7 @@ impl Runs {
             return;
         }
         *recent = run;
+        self.youngest = run;
         let closed = size == 0;
         self.runs.push(Run {
             way: *way,
@@ -143,6 +148,35 @@ impl Runs {
             first: index,
             last: index,
         });
+    }
+
+    /// Whether a body of this length can join the datagram that was planned last, with the same header.
+    #[inline]
+    pub(crate) fn takes_another(&self, length: usize) -> bool {
+        let (Some(run), Some(last)) = (self.runs.get(self.youngest as usize), self.pieces.last()) else {
+            return false;
+        };
+        last.place == Place::Received
+            && last.padding == 0
+            && length == (last.end - last.start) as usize
+            && run.has_room(run.segment, self.longest)
+    }
+
+    /// Plans a body like the last one's; [`Self::takes_another`] has to have said so.
+    #[inline]
+    pub(crate) fn push_another(&mut self, body: &Range<usize>) {
+        let (Ok(start), Ok(end)) = (u32::try_from(body.start), u32::try_from(body.end)) else { return };
+        let Ok(index) = u32::try_from(self.pieces.len()) else { return };
+        let (Some(run), Some(last)) = (self.runs.get_mut(self.youngest as usize), self.pieces.last_mut())
+        else {
+            return;
+        };
+        let piece = Piece { start, end, next: NONE, ..*last };
+        last.next = index;
+        run.last = index;
+        run.count += 1;
+        run.bytes += run.segment;
+        self.pieces.push(piece);
     }
 
     /// The runs from `first` on that leave by the same socket, at most `most` of them.
@@ -170,6 +204,7 @@ impl Runs {
 
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
+        self.youngest = NONE;
         self.runs.clear();
         self.pieces.clear();
         self.headers.clear();
@@ -184,12 +219,16 @@ impl Run {
 
     #[inline]
     fn takes(&self, way: &Way, size: usize, longest: u32) -> bool {
+        self.has_room(size, longest) && self.way == *way
+    }
+
+    #[inline]
+    fn has_room(&self, size: usize, longest: u32) -> bool {
         !self.closed
             && self.count < longest
             // A train cannot end with an empty datagram: nothing would be left to cut.
             && (1..=self.segment).contains(&size)
             && self.bytes + size <= TRAIN_BYTES
-            && self.way == *way
     }
 }
 
@@ -294,6 +333,45 @@ mod tests {
         let pieces: Vec<_> =
             runs.pieces(run).map(|piece| (runs.header(piece).len(), piece.body(), piece.padding())).collect();
         assert_eq!(pieces, [(0, (Place::Received, 0..51), 0), (48, (Place::Answers, 3..4), 2)]);
+    }
+
+    #[test]
+    fn another_like_the_last_has_its_header_and_its_way() {
+        let mut runs = Runs::new(4, true);
+        let mut header = Header::EMPTY;
+        header.extend(&[7; 4]);
+        runs.push(&way(1), Some(&header), Place::Received, &(0..50), 0);
+        push(&mut runs, way(2), 50);
+        runs.push(&way(1), Some(&header), Place::Received, &(50..100), 0);
+        assert!(runs.takes_another(50));
+        runs.push_another(&(100..150));
+        assert!(!runs.takes_another(49));
+        let [one, two] = runs.together(0, 8) else { panic!("two runs") };
+        assert_eq!((one.count, one.train(), two.count), (3, Some(54), 1));
+        let pieces: Vec<_> =
+            runs.pieces(one).map(|piece| (runs.header(piece), piece.body().1, piece.padding())).collect();
+        assert_eq!(pieces, [0..50, 50..100, 100..150].map(|body| (&[7; 4][..], body, 0)));
+    }
+
+    #[test]
+    fn there_is_no_other_after_an_answer_a_full_train_a_shorter_one_or_nothing() {
+        let mut runs = Runs::new(4, true);
+        assert!(!runs.takes_another(10));
+        runs.push(&way(1), None, Place::Answers, &(0..10), 0);
+        assert!(!runs.takes_another(10));
+        push(&mut runs, way(2), 10);
+        push(&mut runs, way(2), 9);
+        assert!(!runs.takes_another(9));
+        push(&mut runs, way(3), 30_000);
+        assert!(runs.takes_another(30_000));
+        runs.push_another(&(0..30_000));
+        assert!(!runs.takes_another(30_000));
+        push(&mut runs, way(4), 10);
+        runs.clear();
+        assert!(!runs.takes_another(10));
+        runs.give_up_trains();
+        push(&mut runs, way(1), 10);
+        assert!(!runs.takes_another(10));
     }
 
     #[test]

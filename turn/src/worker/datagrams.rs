@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use causeway_protocol::Now;
-use causeway_turn_core::{ClientAddr, ListenerId, PeerAddr, RelayPort, Via};
+use causeway_turn_core::{Again, ClientAddr, ListenerId, PeerAddr, RelayPort, Via};
 
 use super::{METRICS_EVERY, Running, Worker};
 use crate::handover::Full;
@@ -173,10 +173,20 @@ impl Running {
         let mut count = 0;
         for datagram in datagrams {
             self.make_outbox_room();
+            count += 1;
+            if self.outbox.takes_another(datagram.len()) {
+                match self.worker.relay.on_peer_again(now, on, &from, datagram.len()) {
+                    Again::Same => {
+                        self.outbox.plan_another(&datagram);
+                        continue;
+                    }
+                    Again::Dropped => continue,
+                    Again::Unknown => {}
+                }
+            }
             let bytes = self.arena.at(datagram.clone());
             let verdict = self.worker.relay.on_peer(now, on, from, bytes);
             self.conclude(now, &verdict, &datagram);
-            count += 1;
         }
         count
     }
