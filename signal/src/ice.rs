@@ -2,7 +2,7 @@
 
 use causeway_protocol::ids::TokenId;
 use causeway_protocol::message::IceServer;
-use causeway_protocol::token::{IssueError, TurnClaims, TurnIssuer};
+use causeway_protocol::token::{IssueError, RelayBudget, TurnClaims, TurnIssuer};
 use causeway_protocol::{PeerId, RoomId, UnixSeconds};
 use causeway_signal_core::IceGrant;
 
@@ -45,6 +45,26 @@ pub(crate) struct Holder<'a> {
     pub(crate) room: &'a RoomId,
     pub(crate) peer: &'a PeerId,
     pub(crate) room_ends: UnixSeconds,
+    pub(crate) relay: &'a RelayAllowance,
+}
+
+/// What the holder's join token says of the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RelayAllowance {
+    pub(crate) budget: RelayBudget,
+    /// The join token's own name.
+    pub(crate) token: TokenId,
+}
+
+impl RelayAllowance {
+    /// The name of one credential. Relays count bytes by it, so all credentials of a join token with a budget have one
+    /// name: asking for fresh ones does not begin the budget anew.
+    fn credential(&self) -> TokenId {
+        match self.budget.bytes {
+            Some(_) => self.token.clone(),
+            None => TokenId::random(&mut rand::rng()),
+        }
+    }
 }
 
 /// ICE servers with a credential that lives as long as the settings say, and never longer than the room.
@@ -61,9 +81,9 @@ pub(crate) fn grant(
         sub: holder.peer.clone(),
         room: holder.room.clone(),
         exp: expires_at,
-        jti: TokenId::random(&mut rand::rng()),
-        bps: settings.relay_bps,
-        bytes: settings.relay_bytes,
+        jti: holder.relay.credential(),
+        bps: smaller(settings.relay_bps, holder.relay.budget.bps),
+        bytes: smaller(settings.relay_bytes, holder.relay.budget.bytes),
         allocs: Some(settings.relay_allocations),
         peers: settings.relay_peers,
     })?;
@@ -79,6 +99,11 @@ pub(crate) fn grant(
         });
     }
     Ok(IceGrant { servers, expires_at })
+}
+
+/// The smaller of two limits, each of which may be absent.
+fn smaller(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]
@@ -113,7 +138,7 @@ mod tests {
     fn a_credential_names_room_and_peer_and_ends_with_the_room() {
         let secret = Secret::from_bytes([1; 32]);
         let (room, peer) = ("kitchen".parse().unwrap(), "alice".parse().unwrap());
-        let holder = Holder { room: &room, peer: &peer, room_ends: NOW.plus(60) };
+        let holder = Holder { room: &room, peer: &peer, room_ends: NOW.plus(60), relay: &unlimited() };
         let settings = SignalSettings::default();
         let urls = IceUrls::new(&settings, "localhost", &RelayDoors::for_tests());
         let grant = grant(&urls, &holder, &TurnIssuer::hs256(&secret), &settings, NOW).unwrap();
@@ -125,11 +150,53 @@ mod tests {
     }
 
     #[test]
+    fn the_smaller_of_both_limits_is_in_the_credential() {
+        let settings =
+            SignalSettings { relay_bytes: Some(500), relay_bps: Some(100), ..SignalSettings::default() };
+        check_limits(&SignalSettings::default(), (None, None), (None, None));
+        check_limits(&SignalSettings::default(), (Some(9), Some(7)), (Some(9), Some(7)));
+        check_limits(&settings, (None, None), (Some(500), Some(100)));
+        check_limits(&settings, (Some(9), Some(700)), (Some(9), Some(100)));
+    }
+
+    #[test]
+    fn fresh_credentials_of_a_token_with_a_budget_share_it() {
+        let budget = RelayBudget { bytes: Some(9), bps: None };
+        let relay = RelayAllowance { budget, token: "t".parse().unwrap() };
+        assert_eq!(minted(&SignalSettings::default(), &relay).jti, relay.token);
+        let first = minted(&SignalSettings::default(), &unlimited()).jti;
+        assert_ne!(first, minted(&SignalSettings::default(), &unlimited()).jti);
+    }
+
+    #[test]
     fn the_settings_choose_the_transports_also_one_that_would_not_be_offered() {
         let settings = SignalSettings { relay_transports: vec![RelayTransport::Tls], ..Default::default() };
         let urls = IceUrls::new(&settings, "causeway.example:8080", &RelayDoors::for_tests());
         assert_eq!(urls.turn, ["turns:causeway.example:5349?transport=tcp"]);
         assert_eq!(urls.stun, ["stun:causeway.example:3478"]);
+    }
+
+    fn unlimited() -> RelayAllowance {
+        RelayAllowance { budget: RelayBudget::default(), token: "t".parse().unwrap() }
+    }
+
+    fn check_limits(
+        settings: &SignalSettings,
+        (bytes, bps): (Option<u64>, Option<u64>),
+        expected: (Option<u64>, Option<u64>),
+    ) {
+        let relay = RelayAllowance { budget: RelayBudget { bytes, bps }, ..unlimited() };
+        let claims = minted(settings, &relay);
+        assert_eq!((claims.bytes, claims.bps), expected);
+    }
+
+    fn minted(settings: &SignalSettings, relay: &RelayAllowance) -> TurnClaims {
+        let secret = Secret::from_bytes([1; 32]);
+        let (room, peer) = ("kitchen".parse().unwrap(), "alice".parse().unwrap());
+        let holder = Holder { room: &room, peer: &peer, room_ends: NOW.plus(60), relay };
+        let urls = IceUrls::new(settings, "localhost", &RelayDoors::for_tests());
+        let grant = grant(&urls, &holder, &TurnIssuer::hs256(&secret), settings, NOW).unwrap();
+        TurnVerifier::hs256(&secret).check(grant.servers[1].username.as_deref().unwrap(), NOW).unwrap()
     }
 
     fn check_host(authority: &str, host: &str) {

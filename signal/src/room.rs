@@ -14,7 +14,7 @@ use causeway_service::clock;
 use causeway_signal_core::{Effect, Ending, Gone, Input, Join, Key, RefusedEntry, Room, SessionId};
 
 use crate::farewell::Farewell;
-use crate::ice::{self, Holder, IceUrls};
+use crate::ice::{self, Holder, IceUrls, RelayAllowance};
 use crate::metrics;
 use crate::outbox::{Frame, Outbox};
 use crate::password::PasswordHash;
@@ -37,6 +37,7 @@ pub(crate) struct RoomActor {
 struct Seat {
     outbox: Outbox,
     ice_urls: Arc<IceUrls>,
+    relay: RelayAllowance,
     peer: PeerId,
     /// Where we see the connection.
     seen_at: IpAddr,
@@ -163,7 +164,7 @@ impl RoomActor {
 
     fn grant_ice(&self, to: SessionId, peer: &PeerId, now: Now, stalled: &mut Vec<SessionId>) {
         let Some(seat) = self.seats.get(&to) else { return };
-        let message = match self.mint(peer, &seat.ice_urls, now) {
+        let message = match self.mint(peer, &seat.ice_urls, &seat.relay, now) {
             Ok(grant) => {
                 ServerMessage::IceServers { ice_servers: grant.servers, ice_expires_at: grant.expires_at }
             }
@@ -184,10 +185,11 @@ impl RoomActor {
         &self,
         peer: &PeerId,
         urls: &IceUrls,
+        relay: &RelayAllowance,
         now: Now,
     ) -> Result<causeway_signal_core::IceGrant, causeway_protocol::token::IssueError> {
         let signal = &self.registered.signal;
-        let holder = Holder { room: self.room.id(), peer, room_ends: self.room.expires_at() };
+        let holder = Holder { room: self.room.id(), peer, room_ends: self.room.expires_at(), relay };
         ice::grant(urls, &holder, &signal.issuer, &signal.settings(), now.unix)
     }
 
@@ -238,11 +240,12 @@ impl Handler<Enter> for RoomActor {
     fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
         let now = clock::now();
         let Enter { session, claims, outbox, ice_urls, seen_at } = enter;
-        match self.mint(&claims.sub, &ice_urls, now) {
+        let JoinClaims { sub: peer, name, role, grants, jti, aud: _, room: _, exp: _ } = claims;
+        let relay = RelayAllowance { budget: grants.relay, token: jti };
+        match self.mint(&peer, &ice_urls, &relay, now) {
             Ok(ice) => {
-                let JoinClaims { sub: peer, name, role, aud: _, room: _, exp: _, jti: _ } = claims;
-                self.seats.insert(session, Seat { outbox, ice_urls, peer: peer.clone(), seen_at });
-                self.take(Input::Join(Join { session, peer, name, role, ice }), now, ctx);
+                self.seats.insert(session, Seat { outbox, ice_urls, relay, peer: peer.clone(), seen_at });
+                self.take(Input::Join(Join { session, peer, name, role, can: grants.can, ice }), now, ctx);
                 // A refused one has no seat any more.
                 if let Some(seat) = self.seats.get(&session) {
                     whereabouts::tell(
@@ -332,6 +335,7 @@ mod tests {
 
     use causeway_cluster::MemoryBus;
     use causeway_protocol::secret::Secret;
+    use causeway_protocol::token::Grants;
     use causeway_signal_core::{Door, RoomSettings};
     use tokio::time::timeout;
 
@@ -420,6 +424,7 @@ mod tests {
                 room: "kitchen".parse().unwrap(),
                 role: RoomRole::Guest,
                 name: None,
+                grants: Grants::default(),
                 exp: clock::now().unix.plus(60),
                 jti: "t".parse().unwrap(),
             },

@@ -9,7 +9,7 @@ use causeway_protocol::rest::{
     ApiError, CreateInvite, CreateRoom, InviteCreated, JoinRoom, RoomCreated, RoomFacts,
 };
 use causeway_protocol::secret::Secret;
-use causeway_protocol::token::{JoinClaims, JoinTokens, RoomRole};
+use causeway_protocol::token::{Grants, JoinClaims, JoinTokens, RoomRole};
 use causeway_protocol::{ErrorCode, UnixSeconds};
 use causeway_service::clock;
 use causeway_signal::{LimitSettings, SignalSettings};
@@ -195,6 +195,7 @@ fn claims(room: &RoomCreated, exp: UnixSeconds) -> JoinClaims {
         room: room.room.clone(),
         role: RoomRole::Guest,
         name: None,
+        grants: Grants::default(),
         exp,
         jti: "t".parse().unwrap(),
     }

@@ -57,8 +57,8 @@ codes! {
         InviteInvalid = "invite-invalid", 403, "The invite was already used or has expired; ask for a new one.";
         /// The page's origin may not use this server.
         OriginRefused = "origin-refused", 403, "This web origin is not allowed; add it to signal.allowed_origins.";
-        /// The token does not permit this.
-        NotAllowed = "not-allowed", 403, "Your role in the room does not permit this.";
+        /// Neither the role nor the token permits this.
+        NotAllowed = "not-allowed", 403, "Neither your role in the room nor your token permits this.";
         /// No such room, or it has ended.
         RoomNotFound = "room-not-found", 404, "There is no such room; it may have expired. Ask for a new link.";
         /// No such address on this server.

@@ -2,7 +2,7 @@
 
 use causeway_protocol::bus::RelayUsage;
 use causeway_protocol::message::{ClientMessage, IceServer};
-use causeway_protocol::token::RoomRole;
+use causeway_protocol::token::{GrantSet, RoomRole};
 use causeway_protocol::{PeerId, UnixSeconds};
 
 use crate::effect::Ending;
@@ -54,6 +54,8 @@ pub struct Join {
     pub name: Option<String>,
     /// What the peer is in the room.
     pub role: RoomRole,
+    /// What its token lets it do there.
+    pub can: GrantSet,
     /// What the peer's `welcome` carries.
     pub ice: IceGrant,
 }

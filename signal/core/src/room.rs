@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use causeway_protocol::bus::RelayUsage;
 use causeway_protocol::message::{ClientMessage, LeaveReason, PeerInfo, Politeness, ServerMessage};
-use causeway_protocol::token::RoomRole;
+use causeway_protocol::token::{GrantSet, RoomRole};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PROTOCOL_VERSION, PeerId, RoomId, UnixSeconds};
 
 use crate::door::{Door, Key, RefusedEntry, UsedInvites};
 use crate::effect::{Effect, Ending};
 use crate::input::{Gone, IceGrant, Input, Join, SessionId};
+use crate::rights;
 use crate::usage::UsageBoard;
 
 /// The least time between two `refresh-ice` of one connection. A guess: a network change and the retry after it
@@ -37,6 +38,7 @@ struct Member {
     peer: PeerId,
     name: Option<String>,
     role: RoomRole,
+    can: GrantSet,
     /// From when on `refresh-ice` is granted again.
     next_refresh: Moment,
 }
@@ -167,8 +169,8 @@ impl Room {
             self.remove(at, LeaveReason::Displaced, effects);
             effects.push(Effect::Close { session, code: CloseCode::Displaced });
         }
-        let Join { session, peer, name, role, ice } = join;
-        let newcomer = Member { session, peer, name, role, next_refresh: now.moment };
+        let Join { session, peer, name, role, can, ice } = join;
+        let newcomer = Member { session, peer, name, role, can, next_refresh: now.moment };
         self.seq += 1;
         // Who is there hears of the newcomer before any signal from it can arrive, and never gives way to it.
         self.tell_all(
@@ -205,6 +207,10 @@ impl Room {
         let Some(at) = self.position(session) else { return };
         let from = self.members[at].peer.clone();
         let refused = message.kind();
+        if rights::needed(&message).is_some_and(|grant| !self.members[at].can.contains(grant)) {
+            effects.push(refusal(session, ErrorCode::NotAllowed, refused));
+            return;
+        }
         match message {
             ClientMessage::Offer { to, sdp } => {
                 self.pass_on(at, &to, refused, ServerMessage::Offer { from, sdp }, effects);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use causeway_protocol::message::{ClientMessage, PeerInfo, Politeness, ServerMessage};
-use causeway_protocol::token::RoomRole;
+use causeway_protocol::token::{GrantSet, RoomRole};
 use causeway_protocol::{CloseCode, Moment, Now, PeerId, UnixSeconds};
 use causeway_signal_core::{
     Door, Effect, Ending, Gone, IceGrant, Input, Join, Room, RoomSettings, SessionId,
@@ -136,7 +136,14 @@ impl World {
                     }
                 }
                 let ice = IceGrant { servers: Vec::new(), expires_at: self.now.unix };
-                Input::Join(Join { session: id(at), peer, name: None, role: RoomRole::Guest, ice })
+                Input::Join(Join {
+                    session: id(at),
+                    peer,
+                    name: None,
+                    role: RoomRole::Guest,
+                    can: GrantSet::PEER,
+                    ice,
+                })
             }
             Step::Leave { pick } => {
                 let at = session(pick, &self.sessions)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use causeway_protocol::bus::{RelayFacts, RelayUsage};
 use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage};
-use causeway_protocol::token::RoomRole;
+use causeway_protocol::token::{GrantSet, RoomRole};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId, UnixSeconds};
 use causeway_signal_core::{
     Door, Effect, Ending, Gone, ICE_REFRESH_INTERVAL, IceGrant, Input, Join, Key, RefusedEntry, Room,
@@ -290,7 +290,14 @@ impl TestRoom {
 
     fn join(&mut self, session: SessionId, name: &str) -> Vec<Effect> {
         let ice = IceGrant { servers: Vec::new(), expires_at: self.now.unix.plus(600) };
-        self.apply(Input::Join(Join { session, peer: peer(name), name: None, role: RoomRole::Guest, ice }))
+        self.apply(Input::Join(Join {
+            session,
+            peer: peer(name),
+            name: None,
+            role: RoomRole::Guest,
+            can: GrantSet::PEER,
+            ice,
+        }))
     }
 
     fn say(&mut self, session: SessionId, message: ClientMessage) -> Vec<Effect> {

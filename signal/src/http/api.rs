@@ -7,7 +7,7 @@ use causeway_protocol::rest::{
     ApiError, CreateInvite, CreateRoom, InviteCreated, JoinRoom, Joined, RoomCreated, RoomFacts,
 };
 use causeway_protocol::token::{
-    HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, TokenError,
+    Grants, HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, TokenError,
 };
 use causeway_protocol::{ErrorCode, Now, PeerId, RoomId};
 use causeway_service::clock;
@@ -166,6 +166,7 @@ pub(crate) async fn join_room(
         room: id,
         role,
         name,
+        grants: Grants::default(),
         exp: expires_at,
         jti: TokenId::random(&mut rand::rng()),
     });

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grants::Grants;
 use super::jwt::{Checker, Expires, Signer, TokenError};
 use crate::ids::TokenId;
 use crate::secret::{Purpose, Secret};
@@ -32,6 +33,9 @@ pub struct JoinClaims {
     /// The name that other peers see, if the peer gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What the peer may do there.
+    #[serde(default, skip_serializing_if = "Grants::are_usual")]
+    pub grants: Grants,
     /// From when on the token is refused.
     pub exp: UnixSeconds,
     /// This token's own name.
@@ -130,6 +134,7 @@ tokens!(
 
 #[cfg(test)]
 mod tests {
+    use super::super::grants::{Grant, GrantSet, RelayBudget};
     use super::*;
 
     const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -142,6 +147,18 @@ mod tests {
         assert_eq!(tokens.check(&token, NOW), Ok(claims.clone()));
         assert_eq!(tokens.check(&token, UnixSeconds(claims.exp.0 - 1)), Ok(claims.clone()));
         assert_eq!(tokens.check(&token, claims.exp), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn what_a_token_grants_comes_back_and_an_older_token_grants_what_it_did() {
+        let tokens = JoinTokens::new(&Secret::from_bytes([1; 32]));
+        let relay = RelayBudget { bytes: Some(1_000_000), bps: None };
+        let grants = Grants { can: GrantSet::of(&[Grant::Join, Grant::Message]), relay };
+        let token = tokens.sign(&JoinClaims { grants, ..claims() });
+        assert_eq!(tokens.check(&token, NOW).unwrap().grants, grants);
+        let older = serde_json::to_value(claims()).unwrap();
+        assert_eq!(older.get("grants"), None);
+        assert_eq!(serde_json::from_value::<JoinClaims>(older).unwrap(), claims());
     }
 
     #[test]
@@ -190,6 +207,7 @@ mod tests {
             room: "kitchen".parse().unwrap(),
             role: RoomRole::Guest,
             name: Some("Alice".to_owned()),
+            grants: Grants::default(),
             exp: NOW.plus(60),
             jti: "t1".parse().unwrap(),
         }

@@ -5,12 +5,14 @@
 //! Apart from them stands the access token of RFC 7635, which others issue.
 
 mod access;
+mod grants;
 mod join;
 mod jwt;
 mod room_key;
 mod turn;
 
 pub use access::{AccessGrant, AccessTokenAlgorithm, AccessTokenError, AccessTokenKey, AccessTokenKeyError};
+pub use grants::{Grant, GrantSet, Grants, RelayBudget};
 pub use join::{HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, RoomRole};
 pub use jwt::TokenError;
 pub use room_key::{RoomKey, RoomKeyError, RoomSigningKey};

@@ -211,6 +211,7 @@ mod tests {
             room: claims().room,
             role: super::super::RoomRole::Host,
             name: None,
+            grants: super::super::Grants::default(),
             exp: claims().exp,
             jti: claims().jti,
         });
