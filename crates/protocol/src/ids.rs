@@ -114,6 +114,9 @@ id!(
     /// A running process of ours; a restart is another node.
     NodeId, 8);
 id!(
+    /// The key of an app that mints its own tokens; the operator gives the name.
+    ApiKeyId, 16);
+id!(
     /// One issued token (`jti`, RFC 7519 §4.1.7), the unit of revocation.
     TokenId, 16);
 

@@ -78,7 +78,7 @@ impl RoomKey {
 }
 
 /// The bytes of PEM with its first and last line, or without.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
     STANDARD.decode(lines.collect::<String>()).ok()
 }
