@@ -7,6 +7,7 @@
 
 pub mod bus;
 pub mod code;
+mod epoch;
 pub mod ids;
 pub mod message;
 mod network;
@@ -16,6 +17,7 @@ pub mod time;
 pub mod token;
 
 pub use code::{CloseCode, ErrorCode};
+pub use epoch::Epoch;
 pub use ids::{NodeId, PeerId, RoomId};
 pub use network::{Network, NetworkError};
 pub use time::{Moment, Now, UnixSeconds};
