@@ -1,12 +1,27 @@
-//! The Bus: how the processes of one installation tell one another things.
+//! How the nodes of one installation find one another, share rooms, and tell one another things.
 //!
-//! [`MemoryBus`] joins the parts of one process. A Bus loses messages rather than block or grow: a subscriber
-//! that falls behind is told so by [`Delivery::Gap`] and asks again for what it needs.
+//! - [`Cluster`]: live nodes, who owns which room, reliable mail from node to node, what is kept of rooms, limits that hold for all.
+//! - [`Bus`]: topics that every process hears, relays too. It loses messages rather than block or grow: a subscriber that
+//!   falls behind is told so by [`Delivery::Gap`] and asks again for what it needs.
+//!
+//! [`MemoryHub`] and [`MemoryBus`] join the parts of one process.
 
 #![forbid(unsafe_code)]
 
 mod bus;
+mod cluster;
+mod mail;
 mod memory;
+mod nodes;
+mod ownership;
+mod rate;
+mod records;
 
 pub use bus::{Bus, Delivery, PublishError, Subscription, Topic};
-pub use memory::MemoryBus;
+pub use cluster::{BoxFuture, Cluster, ClusterError};
+pub use mail::{Arrival, LONGEST_LETTER, MOST_BYTES, MOST_LETTERS, Mailbox, PostError};
+pub use memory::{MemoryBus, MemoryCluster, MemoryHub};
+pub use nodes::{Connection, Lease, NodeFacts, Nodes};
+pub use ownership::{Claim, HandOverError, Owner, Standing};
+pub use rate::{SharedRate, Taken};
+pub use records::{MemoryRecords, Record, Records, SaveError, Written};

@@ -1,4 +1,4 @@
-//! The Bus within one process.
+//! The Bus within one process: no network, no serialization.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
