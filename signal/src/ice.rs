@@ -4,7 +4,6 @@ use causeway_protocol::ids::TokenId;
 use causeway_protocol::message::IceServer;
 use causeway_protocol::token::{IssueError, RelayBudget, TurnClaims, TurnIssuer};
 use causeway_protocol::{PeerId, RoomId, UnixSeconds};
-use causeway_signal_core::IceGrant;
 
 use crate::client::split_port;
 use crate::doors::RelayDoors;
@@ -38,6 +37,15 @@ impl IceUrls {
         let (turn, stun) = settings.ice_urls.iter().cloned().partition(|url| url.starts_with("turn"));
         Self { stun, turn }
     }
+}
+
+/// ICE servers with a fresh credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IceGrant {
+    /// For `RTCPeerConnection`.
+    pub(crate) servers: Vec<IceServer>,
+    /// When the credentials among them run out.
+    pub(crate) expires_at: UnixSeconds,
 }
 
 /// For whom a credential is.

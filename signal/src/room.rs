@@ -5,16 +5,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use bytestring::ByteString;
 use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation, RoomAddresses};
-use causeway_protocol::message::{ClientMessage, ServerMessage};
+use causeway_protocol::ids::TokenId;
+use causeway_protocol::message::{ClientMessage, EntryGrant, Greeting, Pass, ServerMessage};
 use causeway_protocol::rest::RoomFacts;
-use causeway_protocol::token::{JoinClaims, RoomRole};
+use causeway_protocol::token::{IssueError, JoinClaims, ResumeClaims, ResumeTokens, RoomRole};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId};
 use causeway_service::clock;
 use causeway_signal_core::{Effect, Ending, Gone, Input, Join, Key, RefusedEntry, Room, SessionId};
 
 use crate::farewell::Farewell;
-use crate::ice::{self, Holder, IceUrls, RelayAllowance};
+use crate::ice::{self, Holder, IceGrant, IceUrls, RelayAllowance};
 use crate::metrics;
 use crate::outbox::{Frame, Outbox};
 use crate::password::PasswordHash;
@@ -121,7 +123,9 @@ impl RoomActor {
         let mut stalled = Vec::new();
         for effect in self.room.apply(input, now) {
             match effect {
+                Effect::Event { to, event } => self.push(&to, &event.text, &mut stalled),
                 Effect::Send { to, message } => self.send(&to, &message, &mut stalled),
+                Effect::Greet { to, pass, greeting } => self.greet(to, pass, greeting, now, &mut stalled),
                 Effect::GrantIce { to, peer } => self.grant_ice(to, &peer, now, &mut stalled),
                 Effect::Close { session, code } => {
                     if let Some(seat) = self.vacate(session) {
@@ -153,11 +157,38 @@ impl RoomActor {
         if let ServerMessage::Error { code, .. } = message {
             metrics::refused(code.as_str());
         }
-        let text = text::of(message);
+        self.push(to, &text::of(message), stalled);
+    }
+
+    fn push(&self, to: &[SessionId], text: &ByteString, stalled: &mut Vec<SessionId>) {
         for session in to {
             let pushed = self.seats.get(session).map(|seat| seat.outbox.push(Frame::Text(text.clone())));
             if let Some(Err(_full)) = pushed {
                 stalled.push(*session);
+            }
+        }
+    }
+
+    fn greet(&self, to: SessionId, pass: Pass, greeting: Greeting, now: Now, stalled: &mut Vec<SessionId>) {
+        let Some(seat) = self.seats.get(&to) else { return };
+        match self.mint(&pass.peer, &seat.ice_urls, &seat.relay, now) {
+            Ok(ice) => {
+                let grant = EntryGrant {
+                    resume_token: self.registered.signal.resumes.sign(&ResumeClaims {
+                        aud: ResumeTokens::AUDIENCE.to_owned(),
+                        room: self.room.id().clone(),
+                        exp: self.room.expires_at(),
+                        pass,
+                    }),
+                    resume_seconds: 0,
+                    ice_servers: ice.servers,
+                    ice_expires_at: ice.expires_at,
+                };
+                self.send(&[to], &greeting.with(grant), stalled);
+            }
+            Err(error) => {
+                tracing::error!(room = %self.room.id(), %error, "no relay credential");
+                seat.outbox.close(Farewell::Say(CloseCode::Internal));
             }
         }
     }
@@ -187,7 +218,7 @@ impl RoomActor {
         urls: &IceUrls,
         relay: &RelayAllowance,
         now: Now,
-    ) -> Result<causeway_signal_core::IceGrant, causeway_protocol::token::IssueError> {
+    ) -> Result<IceGrant, IssueError> {
         let signal = &self.registered.signal;
         let holder = Holder { room: self.room.id(), peer, room_ends: self.room.expires_at(), relay };
         ice::grant(urls, &holder, &signal.issuer, &signal.settings(), now.unix)
@@ -240,26 +271,13 @@ impl Handler<Enter> for RoomActor {
     fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
         let now = clock::now();
         let Enter { session, claims, outbox, ice_urls, seen_at } = enter;
-        let JoinClaims { sub: peer, name, role, grants, jti, aud: _, room: _, exp: _ } = claims;
-        let relay = RelayAllowance { budget: grants.relay, token: jti };
-        match self.mint(&peer, &ice_urls, &relay, now) {
-            Ok(ice) => {
-                self.seats.insert(session, Seat { outbox, ice_urls, relay, peer: peer.clone(), seen_at });
-                self.take(Input::Join(Join { session, peer, name, role, can: grants.can, ice }), now, ctx);
-                // A refused one has no seat any more.
-                if let Some(seat) = self.seats.get(&session) {
-                    whereabouts::tell(
-                        &self.registered.signal,
-                        self.room.id(),
-                        &seat.peer,
-                        Some(seat.seen_at),
-                    );
-                }
-            }
-            Err(error) => {
-                tracing::error!(room = %self.room.id(), %error, "no relay credential");
-                outbox.close(Farewell::Say(CloseCode::Internal));
-            }
+        let relay = RelayAllowance { budget: claims.grants.relay, token: claims.jti.clone() };
+        let series = TokenId::random(&mut rand::rng());
+        self.seats.insert(session, Seat { outbox, ice_urls, relay, peer: claims.sub.clone(), seen_at });
+        self.take(Input::Join(Join { session, claims, series }), now, ctx);
+        // A refused one has no seat any more.
+        if let Some(seat) = self.seats.get(&session) {
+            whereabouts::tell(&self.registered.signal, self.room.id(), &seat.peer, Some(seat.seen_at));
         }
     }
 }

@@ -138,8 +138,13 @@ impl Session {
     }
 
     fn on_hello(&mut self, message: &ClientMessage, ctx: &mut Context<Self>) {
-        let ClientMessage::Hello { version, token } = message else {
-            return self.refuse_entry_message(message.kind());
+        let (version, token) = match message {
+            ClientMessage::Hello { version, token } => (version, token),
+            ClientMessage::Resume { .. } => {
+                self.tell_error(ErrorCode::ResumeRefused, Some(message.kind().to_owned()));
+                return self.outbox.close(Farewell::Say(CloseCode::ResumeRefused));
+            }
+            other => return self.refuse_entry_message(other.kind()),
         };
         if *version == PROTOCOL_VERSION {
             self.enter(token, ctx);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use causeway_cluster::Bus;
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
-use causeway_protocol::token::{HostTokens, Invites, JoinTokens, TurnIssuer};
+use causeway_protocol::token::{HostTokens, Invites, JoinTokens, ResumeTokens, TurnIssuer};
 use causeway_signal_core::SessionId;
 use tokio::sync::watch;
 
@@ -23,6 +23,7 @@ pub(crate) struct Signal {
     pub(crate) relay: RelayDoors,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) joins: JoinTokens,
+    pub(crate) resumes: ResumeTokens,
     pub(crate) hosts: HostTokens,
     pub(crate) invites: Invites,
     pub(crate) issuer: TurnIssuer,
@@ -51,6 +52,7 @@ impl Signal {
             relay,
             bus,
             joins: JoinTokens::new(secret),
+            resumes: ResumeTokens::new(secret),
             hosts: HostTokens::new(secret),
             invites: Invites::new(secret),
             issuer,

@@ -176,7 +176,7 @@ async fn a_peer_cannot_be_guessed_into_anothers_place() {
     let forged = JoinTokens::new(&Secret::from_bytes([8; 32])).sign(&as_alice);
     assert_eq!(server.connect(&forged).await.end().await.0, 4401);
     alice.send(&ClientMessage::Ping { nonce: 3 }).await;
-    assert!(matches!(alice.next().await, ServerMessage::Pong { nonce: 3 }));
+    assert!(matches!(alice.next().await, ServerMessage::Pong { nonce: 3, .. }));
     server.stop().await;
 }
 

@@ -38,12 +38,12 @@ async fn the_relay_budget_is_in_every_credential_and_is_one_for_all_of_them() {
     let room = server.room(&CreateRoom::default()).await;
     let relay = RelayBudget { bytes: Some(1_000_000), bps: Some(50_000) };
     let mut client = server.connect(&token(&server, &room, Grants { relay, ..Grants::default() })).await;
-    let ServerMessage::Welcome { ice_servers, .. } = client.next().await else { panic!("no welcome") };
+    let ServerMessage::Welcome { grant, .. } = client.next().await else { panic!("no welcome") };
     client.send(&ClientMessage::RefreshIce {}).await;
     let ServerMessage::IceServers { ice_servers: fresh, .. } = client.next().await else {
         panic!("no servers")
     };
-    let (first, second) = (credential(&server, &ice_servers), credential(&server, &fresh));
+    let (first, second) = (credential(&server, &grant.ice_servers), credential(&server, &fresh));
     assert_eq!((first.bytes, first.bps), (relay.bytes, relay.bps));
     assert_eq!((second.bytes, second.bps), (relay.bytes, relay.bps));
     assert_eq!(first.jti, second.jti);

@@ -4,7 +4,9 @@
 
 mod common;
 
-use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage};
+use causeway_protocol::message::{
+    ClientMessage, EntryGrant, LeaveReason, Politeness, ServerMessage, Snapshot,
+};
 use causeway_protocol::rest::{CreateRoom, RoomFacts};
 use causeway_protocol::token::{RoomRole, TurnVerifier};
 use causeway_signal::SignalSettings;
@@ -31,20 +33,20 @@ async fn two_peers_find_one_another_and_exchange_offer_answer_and_candidates() {
 
     bob.send(&ClientMessage::Offer { to: alice.peer(), sdp: "v=0\r\n".to_owned() }).await;
     match alice.next().await {
-        ServerMessage::Offer { from, sdp } => assert_eq!((from, sdp.as_str()), (bob.peer(), "v=0\r\n")),
+        ServerMessage::Offer { from, sdp, .. } => assert_eq!((from, sdp.as_str()), (bob.peer(), "v=0\r\n")),
         other => panic!("{other:?}"),
     }
     alice.send(&ClientMessage::Answer { to: bob.peer(), sdp: "v=1\r\n".to_owned() }).await;
     alice.send(&ClientMessage::EndOfCandidates { to: bob.peer() }).await;
     assert!(matches!(bob.next().await, ServerMessage::Answer { from, .. } if from == alice.peer()));
-    assert!(matches!(bob.next().await, ServerMessage::EndOfCandidates { from } if from == alice.peer()));
+    assert!(matches!(bob.next().await, ServerMessage::EndOfCandidates { from, .. } if from == alice.peer()));
 
     bob.send(&ClientMessage::Leave {}).await;
     let (code, last) = bob.end().await;
     assert_eq!(code, 1000);
     assert!(matches!(last[..], [ServerMessage::Closing { code: 1000, reconnect: false, .. }]), "{last:?}");
     match alice.next().await {
-        ServerMessage::PeerLeft { seq: 3, peer, reason: LeaveReason::Left } => assert_eq!(peer, bob.peer()),
+        ServerMessage::PeerLeft { seq: 6, peer, reason: LeaveReason::Left } => assert_eq!(peer, bob.peer()),
         other => panic!("{other:?}"),
     }
     server.stop().await;
@@ -56,10 +58,9 @@ async fn the_welcome_carries_a_credential_that_the_relay_accepts() {
     let room = server.room(&CreateRoom::default()).await;
     let joined = server.join(&room.room, &Default::default()).await.unwrap();
     let mut alice = server.connect(&joined.token).await;
-    let ServerMessage::Welcome { ice_servers, ice_expires_at, peer, expires_at, .. } = alice.next().await
-    else {
-        panic!("no welcome");
-    };
+    let ServerMessage::Welcome { snapshot, grant, .. } = alice.next().await else { panic!("no welcome") };
+    let Snapshot { peer, expires_at, .. } = *snapshot;
+    let EntryGrant { ice_servers, ice_expires_at, .. } = grant;
     assert_eq!((peer.clone(), expires_at), (joined.peer, room.expires_at));
     assert_eq!(ice_servers[0].urls, ["stun:127.0.0.1:3478"]);
     assert_eq!(ice_servers[1].urls, ["turn:127.0.0.1:3478?transport=udp"]);
@@ -78,10 +79,10 @@ async fn behind_a_public_url_links_and_relay_carry_its_name() {
     let room = server.room(&CreateRoom::default()).await;
     assert_eq!(room.link, format!("https://causeway.example/r/{}", room.room));
     let joined = server.join(&room.room, &Default::default()).await.unwrap();
-    let ServerMessage::Welcome { ice_servers, .. } = server.connect(&joined.token).await.next().await else {
+    let ServerMessage::Welcome { grant, .. } = server.connect(&joined.token).await.next().await else {
         panic!("no welcome");
     };
-    assert_eq!(ice_servers[1].urls, ["turn:causeway.example:3478?transport=udp"]);
+    assert_eq!(grant.ice_servers[1].urls, ["turn:causeway.example:3478?transport=udp"]);
     server.stop().await;
 }
 

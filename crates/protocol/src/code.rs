@@ -57,6 +57,12 @@ codes! {
         InviteInvalid = "invite-invalid", 403, "The invite was already used or has expired; ask for a new one.";
         /// The page's origin may not use this server.
         OriginRefused = "origin-refused", 403, "This web origin is not allowed; add it to signal.allowed_origins.";
+        /// A host or an app sent this peer away.
+        Kicked = "kicked", 403, "You were sent out of the room.";
+        /// A host or an app sent this peer away for good.
+        Banned = "banned", 403, "You were sent out of the room and cannot come back.";
+        /// A host did not let this peer in from the lobby.
+        EntryDenied = "entry-denied", 403, "A host of the room did not let you in.";
         /// Neither the role nor the token permits this.
         NotAllowed = "not-allowed", 403, "Neither your role in the room nor your token permits this.";
         /// No such room, or it has ended.
@@ -69,16 +75,24 @@ codes! {
         PeerNotFound = "peer-not-found", 404, "That peer is not in the room any more.";
         /// The room is full.
         RoomFull = "room-full", 409, "The room is full; wait until somebody leaves or ask for another link.";
+        /// The room's state, or its list of bans, has no place for more.
+        StateFull = "state-full", 409, "The room keeps no more of this; delete something first.";
+        /// The resume token is of a stay that is over, or was used since.
+        ResumeRefused = "resume-refused", 410, "The stay in the room is over; join it again.";
         /// The body or message is larger than allowed.
         TooLarge = "too-large", 413, "The message is larger than this server accepts.";
         /// The body is not declared as JSON.
         UnsupportedMediaType = "unsupported-media-type", 415, "Send the body as application/json.";
+        /// A host closed the room to newcomers.
+        RoomLocked = "room-locked", 423, "The room is closed to newcomers; ask a host to open it.";
         /// Too many requests or messages from this address, connection or room.
         RateLimited = "rate-limited", 429, "Too many requests; wait a little and try again.";
         /// A defect or an exhausted resource of ours.
         Internal = "internal", 500, "Something went wrong on the server; its log says what.";
         /// The server is full or shutting down.
         Unavailable = "unavailable", 503, "The server cannot take this now; try again in a moment.";
+        /// The nodes that the room needs cannot reach one another.
+        Degraded = "degraded", 503, "The room is cut off from some of its members now; try again when it has recovered.";
     }
 }
 
@@ -93,6 +107,8 @@ pub enum CloseCode {
     BadMessage,
     /// 4401: the token is invalid or has expired.
     TokenRefused,
+    /// 4403: sent out of the room, or not let in from the lobby.
+    Kicked,
     /// 4404: the room does not exist or has ended before the join.
     RoomNotFound,
     /// 4408: no `hello` in time, or no sign of life.
@@ -101,8 +117,12 @@ pub enum CloseCode {
     Displaced,
     /// 4410: the room has ended.
     RoomClosed,
+    /// 4412: the stay that the resume token speaks of is over.
+    ResumeRefused,
     /// 4413: the room is full.
     RoomFull,
+    /// 4423: the room is closed to newcomers.
+    RoomLocked,
     /// 4429: too many messages.
     RateLimited,
     /// 4500: a defect of ours.
@@ -120,11 +140,14 @@ impl CloseCode {
         Self::TooLarge,
         Self::BadMessage,
         Self::TokenRefused,
+        Self::Kicked,
         Self::RoomNotFound,
         Self::TimedOut,
         Self::Displaced,
         Self::RoomClosed,
+        Self::ResumeRefused,
         Self::RoomFull,
+        Self::RoomLocked,
         Self::RateLimited,
         Self::Internal,
         Self::Draining,
@@ -139,11 +162,14 @@ impl CloseCode {
             Self::TooLarge => 1009,
             Self::BadMessage => 4400,
             Self::TokenRefused => 4401,
+            Self::Kicked => 4403,
             Self::RoomNotFound => 4404,
             Self::TimedOut => 4408,
             Self::Displaced => 4409,
             Self::RoomClosed => 4410,
+            Self::ResumeRefused => 4412,
             Self::RoomFull => 4413,
+            Self::RoomLocked => 4423,
             Self::RateLimited => 4429,
             Self::Internal => 4500,
             Self::Draining => 4503,
@@ -159,11 +185,14 @@ impl CloseCode {
             Self::TooLarge => "too-large",
             Self::BadMessage => "bad-message",
             Self::TokenRefused => "token-refused",
+            Self::Kicked => "kicked",
             Self::RoomNotFound => "room-not-found",
             Self::TimedOut => "timed-out",
             Self::Displaced => "displaced",
             Self::RoomClosed => "room-closed",
+            Self::ResumeRefused => "resume-refused",
             Self::RoomFull => "room-full",
+            Self::RoomLocked => "room-locked",
             Self::RateLimited => "rate-limited",
             Self::Internal => "internal",
             Self::Draining => "draining",
@@ -180,10 +209,13 @@ impl CloseCode {
             | Self::TooLarge
             | Self::BadMessage
             | Self::TokenRefused
+            | Self::Kicked
             | Self::RoomNotFound
             | Self::Displaced
             | Self::RoomClosed
+            | Self::ResumeRefused
             | Self::RoomFull
+            | Self::RoomLocked
             | Self::RateLimited => false,
         }
     }

@@ -10,6 +10,8 @@ use sha2::Sha256;
 pub enum Purpose {
     /// Signs join tokens (HS256).
     JoinToken,
+    /// Signs resume tokens (HS256).
+    ResumeToken,
     /// Signs host tokens (HS256).
     HostToken,
     /// Signs one-time invites (HS256).
@@ -24,6 +26,7 @@ impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::JoinToken => b"causeway v1 join token",
+            Self::ResumeToken => b"causeway v1 resume token",
             Self::HostToken => b"causeway v1 host token",
             Self::Invite => b"causeway v1 invite",
             Self::TurnToken => b"causeway v1 turn token",

@@ -21,11 +21,18 @@ fn client_messages_read_and_write_their_fixtures() {
         "type",
         &[
             "hello",
+            "resume",
             "offer",
             "answer",
             "candidate",
             "end-of-candidates",
             "app",
+            "set-state",
+            "admit",
+            "deny",
+            "kick",
+            "lock",
+            "claim-host",
             "refresh-ice",
             "ping",
             "leave",
@@ -41,16 +48,26 @@ fn server_messages_read_and_write_their_fixtures() {
         "type",
         &[
             "welcome",
+            "resumed",
+            "resync",
+            "waiting",
             "peer-joined",
             "peer-left",
+            "peer-role",
             "offer",
             "answer",
             "candidate",
             "end-of-candidates",
             "app",
+            "state",
+            "locked",
+            "knock",
+            "knock-gone",
             "ice-servers",
             "relay-usage",
             "pong",
+            "degraded",
+            "recovered",
             "error",
             "closing",
         ],
@@ -92,6 +109,14 @@ fn the_kind_of_a_client_message_is_its_type_in_json() {
     for (name, text) in fixtures("client") {
         let message: ClientMessage = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_value(&message).unwrap()["type"], message.kind(), "{name}");
+    }
+}
+
+#[test]
+fn a_value_of_null_deletes_as_an_absent_one_does() {
+    for text in [r#"{"type":"set-state","key":"k","value":null}"#, r#"{"type":"set-state","key":"k"}"#] {
+        let message: ClientMessage = serde_json::from_str(text).unwrap();
+        assert!(matches!(message, ClientMessage::SetState { value: None, ttl_seconds: None, .. }), "{text}");
     }
 }
 

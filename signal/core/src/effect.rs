@@ -1,19 +1,46 @@
 //! What a room wants done.
 
-use causeway_protocol::message::ServerMessage;
+use bytestring::ByteString;
+use causeway_protocol::message::{Greeting, Pass, ServerMessage};
 use causeway_protocol::{CloseCode, PeerId};
 
 use crate::input::SessionId;
 
+/// One of the room's numbered events, serialized once for everybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its number in the room.
+    pub seq: u64,
+    /// The [`ServerMessage`] as it travels. Clones share the bytes.
+    pub text: ByteString,
+}
+
 /// Something to do, in the order of the list.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Send one message to each of these connections.
+    /// Send an event to each of these connections.
+    Event {
+        /// To whom; never empty.
+        to: Vec<SessionId>,
+        /// What.
+        event: Event,
+    },
+    /// Send one message that is no event to each of these connections.
     Send {
         /// To whom; never empty.
         to: Vec<SessionId>,
         /// What. Everybody gets the same bytes.
         message: ServerMessage,
+    },
+    /// Mint ICE servers and sign a resume token of this pass for the connection, and send both with the greeting
+    /// ([`Greeting::with`]).
+    Greet {
+        /// To whom.
+        to: SessionId,
+        /// What the token says.
+        pass: Pass,
+        /// How the room stands.
+        greeting: Greeting,
     },
     /// Mint ICE servers for this peer and send them to it as `ice-servers`.
     GrantIce {

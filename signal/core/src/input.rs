@@ -1,9 +1,9 @@
 //! What can happen to a room.
 
 use causeway_protocol::bus::RelayUsage;
-use causeway_protocol::message::{ClientMessage, IceServer};
-use causeway_protocol::token::{GrantSet, RoomRole};
-use causeway_protocol::{PeerId, UnixSeconds};
+use causeway_protocol::ids::TokenId;
+use causeway_protocol::message::ClientMessage;
+use causeway_protocol::token::JoinClaims;
 
 use crate::effect::Ending;
 
@@ -48,25 +48,10 @@ pub enum Input {
 pub struct Join {
     /// The connection.
     pub session: SessionId,
-    /// The peer that its token names.
-    pub peer: PeerId,
-    /// The name that the others see.
-    pub name: Option<String>,
-    /// What the peer is in the room.
-    pub role: RoomRole,
-    /// What its token lets it do there.
-    pub can: GrantSet,
-    /// What the peer's `welcome` carries.
-    pub ice: IceGrant,
-}
-
-/// ICE servers with a fresh credential. Minting takes keys and luck, so the shell does it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IceGrant {
-    /// For `RTCPeerConnection`.
-    pub servers: Vec<IceServer>,
-    /// When the credentials among them run out.
-    pub expires_at: UnixSeconds,
+    /// What its join token says.
+    pub claims: JoinClaims,
+    /// A name for the stay that begins, never given before. Drawing it takes luck, so the shell does it.
+    pub series: TokenId,
 }
 
 /// Why a connection is no longer there.

@@ -13,7 +13,7 @@ mod room;
 mod usage;
 
 pub use door::{Door, Key, MAX_USED_INVITES, RefusedEntry};
-pub use effect::{Effect, Ending};
-pub use input::{Gone, IceGrant, Input, Join, SessionId};
+pub use effect::{Effect, Ending, Event};
+pub use input::{Gone, Input, Join, SessionId};
 pub use room::{ICE_REFRESH_INTERVAL, Room, RoomSettings};
 pub use usage::USAGE_INTERVAL;

@@ -10,8 +10,15 @@ pub(crate) const fn needed(message: &ClientMessage) -> Option<Grant> {
         | ClientMessage::Answer { .. }
         | ClientMessage::Candidate { .. }
         | ClientMessage::EndOfCandidates { .. } => Some(Grant::Signal),
-        ClientMessage::App { .. } => Some(Grant::Message),
-        ClientMessage::Hello { .. }
+        ClientMessage::App { .. } | ClientMessage::SetState { .. } => Some(Grant::Message),
+        // Of these the room decides by role as well.
+        ClientMessage::Admit { .. }
+        | ClientMessage::Deny { .. }
+        | ClientMessage::Kick { .. }
+        | ClientMessage::Lock { .. }
+        | ClientMessage::ClaimHost { .. }
+        | ClientMessage::Hello { .. }
+        | ClientMessage::Resume { .. }
         | ClientMessage::RefreshIce {}
         | ClientMessage::Ping { .. }
         | ClientMessage::Leave {} => None,

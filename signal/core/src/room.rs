@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use bytestring::ByteString;
 use causeway_protocol::bus::RelayUsage;
-use causeway_protocol::message::{ClientMessage, LeaveReason, PeerInfo, Politeness, ServerMessage};
-use causeway_protocol::token::{GrantSet, RoomRole};
-use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PROTOCOL_VERSION, PeerId, RoomId, UnixSeconds};
+use causeway_protocol::message::{
+    ClientMessage, Greeting, LeaveReason, Pass, PeerInfo, Politeness, Position, ServerMessage, Snapshot,
+};
+use causeway_protocol::token::{JoinClaims, RoomRole};
+use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId, RoomId, UnixSeconds};
 
 use crate::door::{Door, Key, RefusedEntry, UsedInvites};
-use crate::effect::{Effect, Ending};
-use crate::input::{Gone, IceGrant, Input, Join, SessionId};
+use crate::effect::{Effect, Ending, Event};
+use crate::input::{Gone, Input, Join, SessionId};
 use crate::rights;
 use crate::usage::UsageBoard;
 
@@ -35,17 +38,16 @@ pub struct RoomSettings {
 #[derive(Debug)]
 struct Member {
     session: SessionId,
-    peer: PeerId,
-    name: Option<String>,
-    role: RoomRole,
-    can: GrantSet,
+    pass: Pass,
+    /// How many of its messages the room has taken.
+    received: u64,
     /// From when on `refresh-ice` is granted again.
     next_refresh: Moment,
 }
 
 impl Member {
     fn seen_by(&self, you_are: Politeness) -> PeerInfo {
-        PeerInfo { id: self.peer.clone(), name: self.name.clone(), role: self.role, you_are }
+        PeerInfo { id: self.pass.peer.clone(), name: self.pass.name.clone(), role: self.pass.role, you_are }
     }
 }
 
@@ -159,7 +161,7 @@ impl Room {
             effects.push(Effect::Close { session: join.session, code: CloseCode::RoomNotFound });
             return;
         }
-        let displaced = self.members.iter().position(|member| member.peer == join.peer);
+        let displaced = self.members.iter().position(|member| member.pass.peer == join.claims.sub);
         if displaced.is_none() && self.members.len() >= usize::from(self.settings.capacity) {
             effects.push(Effect::Close { session: join.session, code: CloseCode::RoomFull });
             return;
@@ -169,29 +171,35 @@ impl Room {
             self.remove(at, LeaveReason::Displaced, effects);
             effects.push(Effect::Close { session, code: CloseCode::Displaced });
         }
-        let Join { session, peer, name, role, can, ice } = join;
-        let newcomer = Member { session, peer, name, role, can, next_refresh: now.moment };
-        self.seq += 1;
+        let Join { session, claims, series } = join;
+        let JoinClaims { sub: peer, name, role, grants, jti: token, aud: _, room: _, exp: _ } = claims;
+        let joined = Position { epoch: self.settings.epoch, seq: self.seq + 1 };
+        let pass = Pass { peer, name, role, grants, token, series, generation: 1, joined };
+        let newcomer = Member { session, pass, received: 0, next_refresh: now.moment };
+        let peer = newcomer.seen_by(Politeness::Impolite);
         // Who is there hears of the newcomer before any signal from it can arrive, and never gives way to it.
-        self.tell_all(
-            ServerMessage::PeerJoined { seq: self.seq, peer: newcomer.seen_by(Politeness::Impolite) },
-            effects,
-        );
-        effects.push(Effect::Send { to: vec![session], message: self.welcome(&newcomer, ice) });
+        self.tell_all(|seq| ServerMessage::PeerJoined { seq, peer }, effects);
+        effects.push(Effect::Greet {
+            to: session,
+            pass: newcomer.pass.clone(),
+            greeting: Greeting::Welcome { snapshot: Box::new(self.snapshot(&newcomer)) },
+        });
         self.members.push(newcomer);
     }
 
-    fn welcome(&self, newcomer: &Member, ice: IceGrant) -> ServerMessage {
-        ServerMessage::Welcome {
-            version: PROTOCOL_VERSION,
+    /// How the room stands for somebody who came after all its members.
+    fn snapshot(&self, newcomer: &Member) -> Snapshot {
+        Snapshot {
             room: self.settings.id.clone(),
-            peer: newcomer.peer.clone(),
-            role: newcomer.role,
+            peer: newcomer.pass.peer.clone(),
+            role: newcomer.pass.role,
             epoch: self.settings.epoch,
             seq: self.seq,
             peers: self.members.iter().map(|member| member.seen_by(Politeness::Polite)).collect(),
-            ice_servers: ice.servers,
-            ice_expires_at: ice.expires_at,
+            state: Vec::new(),
+            locked: false,
+            lobby: false,
+            waiting: Vec::new(),
             expires_at: self.ends.unix,
         }
     }
@@ -205,33 +213,42 @@ impl Room {
     ) {
         // A message may still be on its way when its sender has been removed.
         let Some(at) = self.position(session) else { return };
-        let from = self.members[at].peer.clone();
+        let from = self.members[at].pass.peer.clone();
         let refused = message.kind();
-        if rights::needed(&message).is_some_and(|grant| !self.members[at].can.contains(grant)) {
+        if message.counts() {
+            self.members[at].received += 1;
+        }
+        if rights::needed(&message).is_some_and(|grant| !self.members[at].pass.grants.can.contains(grant)) {
             effects.push(refusal(session, ErrorCode::NotAllowed, refused));
             return;
         }
         match message {
             ClientMessage::Offer { to, sdp } => {
-                self.pass_on(at, &to, refused, ServerMessage::Offer { from, sdp }, effects);
+                self.pass_on(at, &to, refused, |seq| ServerMessage::Offer { seq, from, sdp }, effects);
             }
             ClientMessage::Answer { to, sdp } => {
-                self.pass_on(at, &to, refused, ServerMessage::Answer { from, sdp }, effects);
+                self.pass_on(at, &to, refused, |seq| ServerMessage::Answer { seq, from, sdp }, effects);
             }
             ClientMessage::Candidate { to, candidate } => {
-                self.pass_on(at, &to, refused, ServerMessage::Candidate { from, candidate }, effects);
+                self.pass_on(
+                    at,
+                    &to,
+                    refused,
+                    |seq| ServerMessage::Candidate { seq, from, candidate },
+                    effects,
+                );
             }
             ClientMessage::EndOfCandidates { to } => {
-                self.pass_on(at, &to, refused, ServerMessage::EndOfCandidates { from }, effects);
+                self.pass_on(at, &to, refused, |seq| ServerMessage::EndOfCandidates { seq, from }, effects);
             }
             ClientMessage::App { to: Some(to), data } => {
-                self.pass_on(at, &to, refused, ServerMessage::App { from, data }, effects);
+                self.pass_on(at, &to, refused, |seq| ServerMessage::App { seq, from, data }, effects);
             }
             ClientMessage::App { to: None, data } => {
                 let to: Vec<_> =
                     self.members.iter().map(|member| member.session).filter(|to| *to != session).collect();
                 if !to.is_empty() {
-                    effects.push(Effect::Send { to, message: ServerMessage::App { from, data } });
+                    self.tell(to, |seq| ServerMessage::App { seq, from, data }, effects);
                 }
             }
             ClientMessage::RefreshIce {} => {
@@ -243,30 +260,44 @@ impl Room {
                 }
             }
             ClientMessage::Ping { nonce } => {
-                effects.push(Effect::Send { to: vec![session], message: ServerMessage::Pong { nonce } });
+                let received = self.members[at].received;
+                let pong = ServerMessage::Pong { nonce, received };
+                effects.push(Effect::Send { to: vec![session], message: pong });
             }
             ClientMessage::Leave {} => {
                 self.remove(at, LeaveReason::Left, effects);
                 effects.push(Effect::Close { session, code: CloseCode::Left });
             }
-            ClientMessage::Hello { .. } => effects.push(refusal(session, ErrorCode::BadMessage, refused)),
+            ClientMessage::SetState { .. }
+            | ClientMessage::Admit { .. }
+            | ClientMessage::Deny { .. }
+            | ClientMessage::Kick { .. }
+            | ClientMessage::Lock { .. }
+            | ClientMessage::ClaimHost { .. } => {
+                effects.push(refusal(session, ErrorCode::NotAllowed, refused));
+            }
+            ClientMessage::Hello { .. } | ClientMessage::Resume { .. } => {
+                effects.push(refusal(session, ErrorCode::BadMessage, refused))
+            }
         }
     }
 
     fn pass_on(
-        &self,
+        &mut self,
         sender: usize,
         to: &PeerId,
         refused: &'static str,
-        message: ServerMessage,
+        message: impl FnOnce(u64) -> ServerMessage,
         effects: &mut Vec<Effect>,
     ) {
         let receiver =
-            self.members.iter().enumerate().find(|(at, member)| *at != sender && member.peer == *to);
-        effects.push(match receiver {
-            Some((_, receiver)) => Effect::Send { to: vec![receiver.session], message },
-            None => refusal(self.members[sender].session, ErrorCode::PeerNotFound, refused),
-        });
+            self.members.iter().enumerate().find(|(at, member)| *at != sender && member.pass.peer == *to);
+        match receiver {
+            Some((_, receiver)) => self.tell(vec![receiver.session], message, effects),
+            None => {
+                effects.push(refusal(self.members[sender].session, ErrorCode::PeerNotFound, refused));
+            }
+        }
     }
 
     fn on_gone(&mut self, session: SessionId, why: Gone, effects: &mut Vec<Effect>) {
@@ -289,7 +320,7 @@ impl Room {
     }
 
     fn on_usage(&mut self, usage: RelayUsage, now: Now, effects: &mut Vec<Effect>) {
-        let known = self.members.iter().any(|member| member.peer == usage.peer);
+        let known = self.members.iter().any(|member| member.pass.peer == usage.peer);
         if !known || usage.room != self.settings.id {
             return;
         }
@@ -306,10 +337,11 @@ impl Room {
 
     fn tell_usage(&self, usage: RelayUsage, effects: &mut Vec<Effect>) {
         let RelayUsage { node, room: _, peer, allocations, sent_bytes, received_bytes, facts: _ } = usage;
-        self.tell_all(
-            ServerMessage::RelayUsage { peer, node, allocations, sent_bytes, received_bytes },
-            effects,
-        );
+        if !self.members.is_empty() {
+            let to = self.members.iter().map(|member| member.session).collect();
+            let message = ServerMessage::RelayUsage { peer, node, allocations, sent_bytes, received_bytes };
+            effects.push(Effect::Send { to, message });
+        }
     }
 
     fn end(&mut self, ending: Ending, effects: &mut Vec<Effect>) {
@@ -318,7 +350,7 @@ impl Room {
         }
         self.ended = true;
         for member in self.members.drain(..) {
-            self.usage.forget(&member.peer);
+            self.usage.forget(&member.pass.peer);
             effects.push(Effect::Close { session: member.session, code: ending.close_code() });
         }
         effects.push(Effect::Ended(ending));
@@ -326,15 +358,27 @@ impl Room {
 
     fn remove(&mut self, at: usize, reason: LeaveReason, effects: &mut Vec<Effect>) {
         let member = self.members.remove(at);
-        self.usage.forget(&member.peer);
-        self.seq += 1;
-        self.tell_all(ServerMessage::PeerLeft { seq: self.seq, peer: member.peer, reason }, effects);
+        self.usage.forget(&member.pass.peer);
+        let peer = member.pass.peer;
+        self.tell_all(|seq| ServerMessage::PeerLeft { seq, peer, reason }, effects);
     }
 
-    fn tell_all(&self, message: ServerMessage, effects: &mut Vec<Effect>) {
-        if !self.members.is_empty() {
-            let to = self.members.iter().map(|member| member.session).collect();
-            effects.push(Effect::Send { to, message });
+    fn tell_all(&mut self, message: impl FnOnce(u64) -> ServerMessage, effects: &mut Vec<Effect>) {
+        let to = self.members.iter().map(|member| member.session).collect();
+        self.tell(to, message, effects);
+    }
+
+    /// The next event, also if nobody is there to hear it.
+    fn tell(
+        &mut self,
+        to: Vec<SessionId>,
+        message: impl FnOnce(u64) -> ServerMessage,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.seq += 1;
+        if !to.is_empty() {
+            let event = Event { seq: self.seq, text: text_of(&message(self.seq)) };
+            effects.push(Effect::Event { to, event });
         }
     }
 
@@ -345,6 +389,11 @@ impl Room {
     fn over(&self, now: Now) -> bool {
         self.ended || now.moment >= self.ends.moment
     }
+}
+
+/// The message as JSON, serialized once for everybody.
+fn text_of(message: &ServerMessage) -> ByteString {
+    serde_json::to_string(message).expect("our messages have string keys and no failing serializer").into()
 }
 
 fn refusal(to: SessionId, code: ErrorCode, refused: &str) -> Effect {

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
+mod common;
+
 use std::time::Duration;
 
 use causeway_protocol::message::{ClientMessage, ServerMessage};
-use causeway_protocol::token::{Grant, GrantSet, RoomRole};
+use causeway_protocol::token::{Grant, GrantSet, Grants, JoinClaims, RoomRole};
 use causeway_protocol::{ErrorCode, Moment, Now, UnixSeconds};
-use causeway_signal_core::{Door, Effect, IceGrant, Input, Join, Room, RoomSettings, SessionId};
+use causeway_signal_core::{Door, Input, Join, Room, RoomSettings, SessionId};
+use common::{Done, done, guest};
 use serde_json::json;
 
 const ALICE: SessionId = SessionId(1);
@@ -52,23 +55,23 @@ fn whoever_is_inside_may_leave_refresh_and_show_life() {
 /// Passes with the grant alone, and is refused with every other.
 fn check(message: &serde_json::Value, needed: Grant) {
     let effects = say(&mut room_with(RoomRole::Guest, GrantSet::of(&[needed])), message);
-    assert!(matches!(&effects[..], [Effect::Send { to, .. }] if to == &[BOB]), "{message}: {effects:?}");
+    assert!(matches!(&effects[..], [Done::Said { to, .. }] if to == &[BOB]), "{message}: {effects:?}");
     let others: Vec<_> = Grant::ALL.into_iter().filter(|grant| *grant != needed).collect();
     let effects = say(&mut room_with(RoomRole::Guest, GrantSet::of(&others)), message);
     assert!(is_refusal(&effects), "{message}: {effects:?}");
 }
 
-fn is_refusal(effects: &[Effect]) -> bool {
+fn is_refusal(effects: &[Done]) -> bool {
     matches!(
         effects,
-        [Effect::Send { to, message: ServerMessage::Error { code: ErrorCode::NotAllowed, refused: Some(_), .. } }]
+        [Done::Said { to, message: ServerMessage::Error { code: ErrorCode::NotAllowed, refused: Some(_), .. } }]
             if to == &[ALICE]
     )
 }
 
-fn say(room: &mut Room, message: &serde_json::Value) -> Vec<Effect> {
+fn say(room: &mut Room, message: &serde_json::Value) -> Vec<Done> {
     let message: ClientMessage = serde_json::from_value(message.clone()).unwrap();
-    room.apply(Input::Message { session: ALICE, message }, NOW)
+    done(room.apply(Input::Message { session: ALICE, message }, NOW))
 }
 
 /// Alice, who may do this, and Bob.
@@ -84,8 +87,9 @@ fn room_with(role: RoomRole, can: GrantSet) -> Room {
         NOW,
     );
     for (session, peer, can) in [(ALICE, "alice", can), (BOB, "bob", GrantSet::PEER)] {
-        let ice = IceGrant { servers: Vec::new(), expires_at: NOW.unix };
-        let join = Join { session, peer: peer.parse().unwrap(), name: None, role, can, ice };
+        let grants = Grants { can, ..Grants::default() };
+        let claims = JoinClaims { role, grants, ..guest(&common::peer(peer)) };
+        let join = Join { session, claims, series: peer.parse().unwrap() };
         room.apply(Input::Join(join), NOW);
     }
     room

@@ -5,15 +5,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use causeway_protocol::message::{ClientMessage, PeerInfo, Politeness, ServerMessage};
-use causeway_protocol::token::{GrantSet, RoomRole};
 use causeway_protocol::{CloseCode, Moment, Now, PeerId, UnixSeconds};
-use causeway_signal_core::{
-    Door, Effect, Ending, Gone, IceGrant, Input, Join, Room, RoomSettings, SessionId,
-};
+use causeway_signal_core::{Door, Ending, Gone, Input, Join, Room, RoomSettings, SessionId};
+use common::{Done, done, guest};
 use proptest::prelude::*;
 
 const CAPACITY: u16 = 4;
@@ -77,6 +77,13 @@ struct View {
     closed: Option<CloseCode>,
 }
 
+impl View {
+    fn take(&mut self, seq: u64) {
+        assert!(seq > self.seq, "{seq} after {}", self.seq);
+        self.seq = seq;
+    }
+}
+
 struct World {
     room: Room,
     now: Now,
@@ -111,7 +118,7 @@ impl World {
     fn take(&mut self, step: Step) {
         self.now = self.now.plus(Duration::from_millis(300));
         let Some(input) = self.foretell(step) else { return };
-        for effect in self.room.apply(input, self.now) {
+        for effect in done(self.room.apply(input, self.now)) {
             self.perform(effect);
         }
     }
@@ -135,15 +142,8 @@ impl World {
                         self.inside.push(at);
                     }
                 }
-                let ice = IceGrant { servers: Vec::new(), expires_at: self.now.unix };
-                Input::Join(Join {
-                    session: id(at),
-                    peer,
-                    name: None,
-                    role: RoomRole::Guest,
-                    can: GrantSet::PEER,
-                    ice,
-                })
+                let series = format!("s{at}").parse().unwrap();
+                Input::Join(Join { session: id(at), claims: guest(&peer), series })
             }
             Step::Leave { pick } => {
                 let at = session(pick, &self.sessions)?;
@@ -177,20 +177,20 @@ impl World {
         })
     }
 
-    fn perform(&mut self, effect: Effect) {
+    fn perform(&mut self, effect: Done) {
         match effect {
-            Effect::Send { to, message } => {
+            Done::Said { to, message } => {
                 assert!(!to.is_empty(), "{message:?} for nobody");
                 for session in to {
                     self.hear(at(session), message.clone());
                 }
             }
-            Effect::Close { session, code } => {
+            Done::Closed { session, code } => {
                 let view = &mut self.views[at(session)];
                 assert_eq!(view.closed, None, "closed twice");
                 view.closed = Some(code);
             }
-            Effect::GrantIce { .. } | Effect::Ended(_) => {}
+            Done::Granted { .. } | Done::Ended(_) => {}
         }
     }
 
@@ -202,24 +202,24 @@ impl World {
             "{message:?} before welcome"
         );
         match message {
-            ServerMessage::Welcome { peer, peers, seq, .. } => {
+            ServerMessage::Welcome { snapshot, .. } => {
                 assert!(!view.welcomed, "welcomed twice");
-                assert_eq!(peer, self.sessions[at]);
+                assert_eq!(snapshot.peer, self.sessions[at]);
                 view.welcomed = true;
-                view.seq = seq;
-                view.others = peers.into_iter().map(|PeerInfo { id, you_are, .. }| (id, you_are)).collect();
+                view.seq = snapshot.seq;
+                let others = snapshot.peers.into_iter();
+                view.others = others.map(|PeerInfo { id, you_are, .. }| (id, you_are)).collect();
             }
             ServerMessage::PeerJoined { seq, peer } => {
-                assert_eq!(seq, view.seq + 1, "an event was skipped");
-                view.seq = seq;
+                view.take(seq);
                 assert_eq!(view.others.insert(peer.id, peer.you_are), None, "joined twice");
             }
             ServerMessage::PeerLeft { seq, peer, .. } => {
-                assert_eq!(seq, view.seq + 1, "an event was skipped");
-                view.seq = seq;
+                view.take(seq);
                 assert!(view.others.remove(&peer).is_some(), "{peer} left without having joined");
             }
-            ServerMessage::Offer { from, .. } | ServerMessage::App { from, .. } => {
+            ServerMessage::Offer { seq, from, .. } | ServerMessage::App { seq, from, .. } => {
+                view.take(seq);
                 assert!(view.others.contains_key(&from), "a signal from {from}, who is not there");
             }
             ServerMessage::Error { .. } => {}

@@ -2,16 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
+mod common;
+
 use std::time::Duration;
 
 use causeway_protocol::bus::{RelayFacts, RelayUsage};
-use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage};
-use causeway_protocol::token::{GrantSet, RoomRole};
-use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId, UnixSeconds};
+use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage, Snapshot};
+use causeway_protocol::token::RoomRole;
+use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, UnixSeconds};
 use causeway_signal_core::{
-    Door, Effect, Ending, Gone, ICE_REFRESH_INTERVAL, IceGrant, Input, Join, Key, RefusedEntry, Room,
-    RoomSettings, SessionId,
+    Door, Ending, Gone, ICE_REFRESH_INTERVAL, Input, Join, Key, RefusedEntry, Room, RoomSettings, SessionId,
 };
+use common::{Done, done, guest, peer};
 
 const TTL: Duration = Duration::from_secs(3600);
 const ALICE: SessionId = SessionId(1);
@@ -22,15 +24,16 @@ const CAROL: SessionId = SessionId(3);
 fn the_newcomer_is_polite_and_those_present_are_not() {
     let mut test = TestRoom::with(&[(ALICE, "alice")]);
     let effects = test.join(BOB, "bob");
-    let [Effect::Send { to, message: ServerMessage::PeerJoined { seq: 2, peer } }, welcome] = &effects[..]
+    let [Done::Said { to, message: ServerMessage::PeerJoined { seq: 2, peer } }, welcome] = &effects[..]
     else {
         panic!("{effects:?}");
     };
     assert_eq!((to.as_slice(), peer.you_are), (&[ALICE][..], Politeness::Impolite));
-    let Effect::Send { to, message: ServerMessage::Welcome { seq: 2, epoch: 1, peers, .. } } = welcome else {
+    let Done::Said { to, message: ServerMessage::Welcome { snapshot, .. } } = welcome else {
         panic!("{welcome:?}");
     };
     assert_eq!(to[..], [BOB]);
+    let Snapshot { seq: 2, epoch: 1, peers, .. } = &**snapshot else { panic!("{snapshot:?}") };
     assert_eq!((peers[0].id.as_str(), peers[0].you_are), ("alice", Politeness::Polite));
 }
 
@@ -39,7 +42,8 @@ fn a_signal_reaches_the_one_it_is_for_in_the_order_it_was_sent() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
     for sdp in ["first", "second"] {
         let effects = test.say(ALICE, ClientMessage::Offer { to: peer("bob"), sdp: sdp.to_owned() });
-        let [Effect::Send { to, message: ServerMessage::Offer { from, sdp: passed } }] = &effects[..] else {
+        let [Done::Said { to, message: ServerMessage::Offer { from, sdp: passed, .. } }] = &effects[..]
+        else {
             panic!("{effects:?}");
         };
         assert_eq!((to.as_slice(), from.as_str(), passed.as_str()), (&[BOB][..], "alice", sdp));
@@ -50,7 +54,7 @@ fn a_signal_reaches_the_one_it_is_for_in_the_order_it_was_sent() {
 fn app_data_for_all_reaches_all_but_its_sender() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
     let effects = test.say(BOB, ClientMessage::App { to: None, data: 7.into() });
-    let [Effect::Send { to, message: ServerMessage::App { from, .. } }] = &effects[..] else {
+    let [Done::Said { to, message: ServerMessage::App { from, .. } }] = &effects[..] else {
         panic!("{effects:?}");
     };
     assert_eq!((to.as_slice(), from.as_str()), (&[ALICE, CAROL][..], "bob"));
@@ -80,7 +84,7 @@ fn a_full_room_takes_nobody_but_a_peer_that_comes_back() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
     let effects = test.join(SessionId(4), "dave");
     assert!(
-        matches!(effects[..], [Effect::Close { session: SessionId(4), code: CloseCode::RoomFull }]),
+        matches!(effects[..], [Done::Closed { session: SessionId(4), code: CloseCode::RoomFull }]),
         "{effects:?}"
     );
     assert_eq!(test.room.admit(Key::None, test.now), Err(RefusedEntry::Full));
@@ -93,18 +97,18 @@ fn a_peer_that_connects_again_displaces_its_older_connection() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
     let effects = test.join(SessionId(9), "alice");
     let [
-        Effect::Send {
-            to,
-            message: ServerMessage::PeerLeft { seq: 3, peer, reason: LeaveReason::Displaced },
-        },
-        Effect::Close { session: ALICE, code: CloseCode::Displaced },
-        Effect::Send { message: ServerMessage::PeerJoined { seq: 4, peer: again }, .. },
-        Effect::Send { message: ServerMessage::Welcome { seq: 4, .. }, .. },
+        Done::Said { to, message: ServerMessage::PeerLeft { seq: 3, peer, reason: LeaveReason::Displaced } },
+        Done::Closed { session: ALICE, code: CloseCode::Displaced },
+        Done::Said { message: ServerMessage::PeerJoined { seq: 4, peer: again }, .. },
+        Done::Said { message: ServerMessage::Welcome { .. }, .. },
     ] = &effects[..]
     else {
         panic!("{effects:?}");
     };
-    assert_eq!((to.as_slice(), peer, &again.id), (&[BOB][..], &self::peer("alice"), &self::peer("alice")));
+    assert_eq!(
+        (to.as_slice(), peer, &again.id),
+        (&[BOB][..], &common::peer("alice"), &common::peer("alice"))
+    );
     // What the older connection still had on its way is nobody's.
     assert!(test.say(ALICE, ClientMessage::Leave {}).is_empty());
     assert!(test.apply(Input::Gone { session: ALICE, why: Gone::Disconnected }).is_empty());
@@ -121,7 +125,7 @@ fn the_reason_for_going_is_passed_on() {
     ] {
         let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
         let effects = test.apply(Input::Gone { session: BOB, why });
-        let [Effect::Send { message: ServerMessage::PeerLeft { reason, .. }, .. }] = &effects[..] else {
+        let [Done::Said { message: ServerMessage::PeerLeft { reason, .. }, .. }] = &effects[..] else {
             panic!("{effects:?}");
         };
         assert_eq!(*reason, expected);
@@ -136,8 +140,8 @@ fn a_peer_whose_queue_is_full_is_closed_and_the_others_are_told() {
         matches!(
             &effects[..],
             [
-                Effect::Send { message: ServerMessage::PeerLeft { reason: LeaveReason::Stalled, .. }, .. },
-                Effect::Close { session: BOB, code: CloseCode::Stalled },
+                Done::Said { message: ServerMessage::PeerLeft { reason: LeaveReason::Stalled, .. }, .. },
+                Done::Closed { session: BOB, code: CloseCode::Stalled },
             ]
         ),
         "{effects:?}"
@@ -163,9 +167,9 @@ fn a_room_ends_at_its_time_with_everybody_in_it() {
         matches!(
             effects[..],
             [
-                Effect::Close { session: ALICE, code: CloseCode::RoomClosed },
-                Effect::Close { session: BOB, code: CloseCode::RoomClosed },
-                Effect::Ended(Ending::Expired),
+                Done::Closed { session: ALICE, code: CloseCode::RoomClosed },
+                Done::Closed { session: BOB, code: CloseCode::RoomClosed },
+                Done::Ended(Ending::Expired),
             ]
         ),
         "{effects:?}"
@@ -183,9 +187,9 @@ fn a_room_is_over_at_its_time_even_if_the_timer_is_late() {
         matches!(
             effects[..],
             [
-                Effect::Close { session: ALICE, code: CloseCode::RoomClosed },
-                Effect::Ended(Ending::Expired),
-                Effect::Close { session: BOB, code: CloseCode::RoomNotFound },
+                Done::Closed { session: ALICE, code: CloseCode::RoomClosed },
+                Done::Ended(Ending::Expired),
+                Done::Closed { session: BOB, code: CloseCode::RoomNotFound },
             ]
         ),
         "{effects:?}"
@@ -199,7 +203,7 @@ fn draining_asks_everybody_to_come_back_and_revokes_nothing() {
     assert!(
         matches!(
             effects[..],
-            [Effect::Close { code: CloseCode::Draining, .. }, Effect::Ended(Ending::Draining)]
+            [Done::Closed { code: CloseCode::Draining, .. }, Done::Ended(Ending::Draining)]
         ),
         "{effects:?}"
     );
@@ -210,20 +214,20 @@ fn draining_asks_everybody_to_come_back_and_revokes_nothing() {
 fn ice_servers_are_renewed_on_request_but_not_in_a_hurry() {
     let mut test = TestRoom::with(&[(ALICE, "alice")]);
     let effects = test.say(ALICE, ClientMessage::RefreshIce {});
-    assert!(matches!(&effects[..], [Effect::GrantIce { to: ALICE, .. }]), "{effects:?}");
+    assert!(matches!(&effects[..], [Done::Granted { to: ALICE }]), "{effects:?}");
     test.now = test.now.plus(ICE_REFRESH_INTERVAL - Duration::from_millis(1));
     let hasty = test.say(ALICE, ClientMessage::RefreshIce {});
     check_refused(&hasty, ALICE, ErrorCode::RateLimited, "refresh-ice");
     test.now = test.now.plus(Duration::from_millis(1));
     let effects = test.say(ALICE, ClientMessage::RefreshIce {});
-    assert!(matches!(&effects[..], [Effect::GrantIce { to: ALICE, .. }]), "{effects:?}");
+    assert!(matches!(&effects[..], [Done::Granted { to: ALICE }]), "{effects:?}");
 }
 
 #[test]
 fn what_a_relay_counted_for_a_member_is_told_to_all_members() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
     let effects = test.apply(Input::RelayUsage(usage("alice", 1)));
-    let [Effect::Send { to, message: ServerMessage::RelayUsage { sent_bytes: 1, .. } }] = &effects[..] else {
+    let [Done::Said { to, message: ServerMessage::RelayUsage { sent_bytes: 1, .. } }] = &effects[..] else {
         panic!("{effects:?}");
     };
     assert_eq!(to[..], [ALICE, BOB]);
@@ -288,29 +292,18 @@ impl TestRoom {
         test
     }
 
-    fn join(&mut self, session: SessionId, name: &str) -> Vec<Effect> {
-        let ice = IceGrant { servers: Vec::new(), expires_at: self.now.unix.plus(600) };
-        self.apply(Input::Join(Join {
-            session,
-            peer: peer(name),
-            name: None,
-            role: RoomRole::Guest,
-            can: GrantSet::PEER,
-            ice,
-        }))
+    fn join(&mut self, session: SessionId, name: &str) -> Vec<Done> {
+        let series = format!("s{}", session.0).parse().unwrap();
+        self.apply(Input::Join(Join { session, claims: guest(&peer(name)), series }))
     }
 
-    fn say(&mut self, session: SessionId, message: ClientMessage) -> Vec<Effect> {
+    fn say(&mut self, session: SessionId, message: ClientMessage) -> Vec<Done> {
         self.apply(Input::Message { session, message })
     }
 
-    fn apply(&mut self, input: Input) -> Vec<Effect> {
-        self.room.apply(input, self.now)
+    fn apply(&mut self, input: Input) -> Vec<Done> {
+        done(self.room.apply(input, self.now))
     }
-}
-
-fn peer(name: &str) -> PeerId {
-    name.parse().unwrap()
 }
 
 fn usage(peer: &str, sent_bytes: u64) -> RelayUsage {
@@ -325,9 +318,8 @@ fn usage(peer: &str, sent_bytes: u64) -> RelayUsage {
     }
 }
 
-fn check_refused(effects: &[Effect], to: SessionId, code: ErrorCode, kind: &str) {
-    let [Effect::Send { to: told, message: ServerMessage::Error { code: said, refused, .. } }] = effects
-    else {
+fn check_refused(effects: &[Done], to: SessionId, code: ErrorCode, kind: &str) {
+    let [Done::Said { to: told, message: ServerMessage::Error { code: said, refused, .. } }] = effects else {
         panic!("{effects:?}");
     };
     assert_eq!((told.as_slice(), *said, refused.as_deref()), (&[to][..], code, Some(kind)));

@@ -91,7 +91,7 @@ impl TestServer {
         let joined = self.join(room, &JoinRoom { name: Some(name.to_owned()), ..Default::default() }).await;
         let mut client = self.connect(&joined.unwrap().token).await;
         match client.next().await {
-            ServerMessage::Welcome { peer, .. } => client.peer = Some(peer),
+            ServerMessage::Welcome { snapshot, .. } => client.peer = Some(snapshot.peer),
             other => panic!("{other:?} instead of a welcome"),
         }
         client

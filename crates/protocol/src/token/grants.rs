@@ -116,7 +116,7 @@ impl Default for Grants {
 }
 
 impl Grants {
-    pub(super) fn are_usual(&self) -> bool {
+    pub(crate) fn are_usual(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -1,10 +1,11 @@
-//! Tokens of a room: join (open a WebSocket), host (make invites, act as host), invite (join once).
+//! Tokens of a room: join (open a WebSocket), resume (open the next one), host (make invites, act as host), invite (join once).
 
 use serde::{Deserialize, Serialize};
 
 use super::grants::Grants;
 use super::jwt::{Checker, Expires, Signer, TokenError};
 use crate::ids::TokenId;
+use crate::message::Pass;
 use crate::secret::{Purpose, Secret};
 use crate::{PeerId, RoomId, UnixSeconds};
 
@@ -42,6 +43,21 @@ pub struct JoinClaims {
     pub jti: TokenId,
 }
 
+/// What a resume token says: this member of a room may go on over another WebSocket. It is good for as long as the stay that
+/// it speaks of, which the room knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeClaims {
+    /// `causeway:resume`.
+    pub aud: String,
+    /// The room.
+    pub room: RoomId,
+    /// From when on the token is refused: the room's own end.
+    pub exp: UnixSeconds,
+    /// Whose it is, and of which stay.
+    #[serde(flatten)]
+    pub pass: Pass,
+}
+
 /// What a host token says: the holder made this room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostClaims {
@@ -69,6 +85,12 @@ pub struct InviteClaims {
 }
 
 impl Expires for JoinClaims {
+    fn expires_at(&self) -> UnixSeconds {
+        self.exp
+    }
+}
+
+impl Expires for ResumeClaims {
     fn expires_at(&self) -> UnixSeconds {
         self.exp
     }
@@ -126,6 +148,9 @@ tokens!(
     /// Signs and checks join tokens.
     JoinTokens, JoinClaims, Purpose::JoinToken, "causeway:join");
 tokens!(
+    /// Signs and checks resume tokens.
+    ResumeTokens, ResumeClaims, Purpose::ResumeToken, "causeway:resume");
+tokens!(
     /// Signs and checks host tokens.
     HostTokens, HostClaims, Purpose::HostToken, "causeway:host");
 tokens!(
@@ -136,6 +161,7 @@ tokens!(
 mod tests {
     use super::super::grants::{Grant, GrantSet, RelayBudget};
     use super::*;
+    use crate::message::Position;
 
     const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
 
@@ -178,6 +204,30 @@ mod tests {
             jti: claims().jti,
         });
         assert_eq!(HostTokens::new(&secret).check(&invite, NOW), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn a_resume_token_comes_back_as_it_was_signed_and_is_no_join_token() {
+        let secret = Secret::from_bytes([1; 32]);
+        let claims = ResumeClaims {
+            aud: ResumeTokens::AUDIENCE.to_owned(),
+            room: claims().room,
+            exp: NOW.plus(60),
+            pass: Pass {
+                peer: claims().sub,
+                name: claims().name,
+                role: RoomRole::Guest,
+                grants: Grants::default(),
+                token: claims().jti,
+                series: "s1".parse().unwrap(),
+                generation: 3,
+                joined: Position { epoch: 2, seq: 7 },
+            },
+        };
+        let token = ResumeTokens::new(&secret).sign(&claims);
+        assert_eq!(ResumeTokens::new(&secret).check(&token, NOW), Ok(claims));
+        assert_eq!(ResumeTokens::new(&secret).check(&token, NOW.plus(60)), Err(TokenError::Expired));
+        assert_eq!(JoinTokens::new(&secret).check(&token, NOW), Err(TokenError::Invalid));
     }
 
     #[test]

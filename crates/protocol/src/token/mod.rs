@@ -19,7 +19,10 @@ pub use app::{
     KeySetError, MAX_APP_TOKEN_LEN, verify_app_token,
 };
 pub use grants::{Grant, GrantSet, Grants, RelayBudget};
-pub use join::{HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, RoomRole};
+pub use join::{
+    HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, ResumeClaims, ResumeTokens,
+    RoomRole,
+};
 pub use jwt::TokenError;
 pub use room_key::{RoomKey, RoomKeyError, RoomSigningKey};
 pub use turn::{
