@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attach;
 mod client;
 mod doors;
 mod farewell;
@@ -12,7 +13,9 @@ mod frame_gate;
 mod http;
 mod ice;
 mod limits;
+mod mail;
 mod metrics;
+mod nodes;
 mod outbox;
 mod password;
 mod registry;

@@ -9,6 +9,7 @@ const ROOMS_CREATED: &str = "causeway_signal_room_created_total";
 const SESSIONS: &str = "causeway_signal_sessions";
 const MESSAGES: &str = "causeway_signal_messages_total";
 const REFUSED: &str = "causeway_signal_refused_total";
+const LETTERS_REFUSED: &str = "causeway_signal_letters_refused_total";
 const CLOSED: &str = "causeway_signal_closed_total";
 
 /// Tells the recorder what the metrics mean.
@@ -19,6 +20,7 @@ pub(crate) fn describe() {
     describe_counter!(MESSAGES, "Messages of clients, by type.");
     describe_counter!(REFUSED, "Requests and messages refused, by error code.");
     describe_counter!(CLOSED, "WebSockets ended, by close code; `client` closed itself, `gone` was lost.");
+    describe_counter!(LETTERS_REFUSED, "Letters of other nodes that were not acted on, by reason.");
     // A dashboard that is set up on a quiet day finds its series.
     gauge!(ROOMS).increment(0.0);
     gauge!(SESSIONS).increment(0.0);
@@ -52,4 +54,8 @@ pub(crate) fn refused(code: &'static str) {
 
 pub(crate) fn closed(code: &'static str) {
     counter!(CLOSED, "code" => code).increment(1);
+}
+
+pub(crate) fn letter_refused(reason: &'static str) {
+    counter!(LETTERS_REFUSED, "reason" => reason).increment(1);
 }

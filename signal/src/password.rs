@@ -20,6 +20,18 @@ pub(crate) const MAX_PASSWORD_LEN: usize = 256;
 #[derive(Clone)]
 pub(crate) struct PasswordHash(Arc<str>);
 
+impl PasswordHash {
+    /// As it was stored.
+    pub(crate) fn from_phc(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// As it is stored.
+    pub(crate) fn as_phc(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Why no answer can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HashError {

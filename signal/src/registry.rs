@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, Addr, Arbiter, Context};
-use causeway_protocol::RoomId;
-use causeway_signal_core::Room;
+use causeway_protocol::{Epoch, RoomId};
 
 use crate::metrics;
-use crate::password::PasswordHash;
-use crate::room::RoomActor;
+use crate::room::{Beginning, RoomActor};
 use crate::state::Signal;
 
 /// Messages that wait for one room. Senders wait in turn; only a usage report is dropped when it is full.
@@ -18,7 +17,7 @@ const MAILBOX: usize = 1024;
 
 /// The rooms of this server.
 pub(crate) struct Registry {
-    rooms: Mutex<HashMap<RoomId, Addr<RoomActor>>>,
+    rooms: Mutex<HashMap<RoomId, Entry>>,
     threads: Vec<Arbiter>,
     hasher: RandomState,
 }
@@ -42,43 +41,50 @@ impl Registry {
         }
     }
 
-    /// Gives the room a thread and a name by which it is found.
+    /// Gives the room's actor a thread and a name by which it is found.
     pub(crate) fn open(
         &self,
-        room: Room,
-        password: Option<PasswordHash>,
+        id: &RoomId,
+        beginning: Beginning,
         signal: &Arc<Signal>,
-    ) -> Result<(), NotOpened> {
-        let id = room.id().clone();
+    ) -> Result<Addr<RoomActor>, NotOpened> {
         let max_rooms = signal.settings().max_rooms;
         {
             let rooms = self.lock();
             if rooms.len() >= max_rooms {
                 return Err(NotOpened::Full);
             }
-            if rooms.contains_key(&id) {
+            if rooms.contains_key(id) {
                 return Err(NotOpened::Taken);
             }
         }
         // Started outside the lock: a thread that is stopping drops the actor here, and with it its entry.
-        let registered = Registered { signal: Arc::clone(signal), id: id.clone() };
-        let address = RoomActor::start_in_arbiter(&self.thread(&id).handle(), move |ctx: &mut Context<_>| {
+        let registered = Registered::new(Arc::clone(signal), id.clone());
+        let owned = Arc::clone(&registered.owned);
+        let address = RoomActor::start_in_arbiter(&self.thread(id).handle(), move |ctx: &mut Context<_>| {
             ctx.set_mailbox_capacity(MAILBOX);
-            RoomActor::new(room, password, registered)
+            RoomActor::new(beginning, registered)
         });
-        self.lock().insert(id, address);
+        self.lock().insert(id.clone(), Entry { address: address.clone(), owned });
         metrics::room_opened();
-        Ok(())
+        Ok(address)
     }
 
     /// The room of this name, if it is open.
     pub(crate) fn find(&self, id: &RoomId) -> Option<Addr<RoomActor>> {
-        self.lock().get(id).filter(|room| room.connected()).cloned()
+        self.lock().get(id).map(|entry| &entry.address).filter(|room| room.connected()).cloned()
     }
 
-    /// All rooms that are open.
+    /// All rooms with an actor here, whoever owns them.
     pub(crate) fn all(&self) -> Vec<Addr<RoomActor>> {
-        self.lock().values().cloned().collect()
+        self.lock().values().map(|entry| entry.address.clone()).collect()
+    }
+
+    /// The rooms that this node owns, with the epochs.
+    pub(crate) fn owned(&self) -> Vec<(RoomId, Epoch)> {
+        let rooms = self.lock();
+        let owned = rooms.iter().map(|(id, entry)| (id.clone(), Epoch(entry.owned.load(Ordering::Acquire))));
+        owned.filter(|(_, epoch)| *epoch != NOT_OWNED).collect()
     }
 
     /// Ends the threads and whatever still lives on them.
@@ -100,15 +106,36 @@ impl Registry {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Addr<RoomActor>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Entry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the epoch of a room is on a node that does not own it.
+const NOT_OWNED: Epoch = Epoch(0);
+
+struct Entry {
+    address: Addr<RoomActor>,
+    /// The epoch with which this node owns the room.
+    owned: Arc<AtomicU64>,
 }
 
 /// A room's entry. It lives in the room's actor, so the room is forgotten however the actor ends.
 pub(crate) struct Registered {
     pub(crate) signal: Arc<Signal>,
     pub(crate) id: RoomId,
+    owned: Arc<AtomicU64>,
+}
+
+impl Registered {
+    fn new(signal: Arc<Signal>, id: RoomId) -> Self {
+        Self { signal, id, owned: Arc::new(AtomicU64::new(NOT_OWNED.0)) }
+    }
+
+    /// This node owns the room with this epoch; `None`: it does not.
+    pub(crate) fn set_owned(&self, epoch: Option<Epoch>) {
+        self.owned.store(epoch.unwrap_or(NOT_OWNED).0, Ordering::Release);
+    }
 }
 
 impl Drop for Registered {

@@ -8,13 +8,14 @@ use actix::prelude::*;
 use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, ProtocolError};
 use causeway_protocol::message::{ClientMessage, ServerMessage};
-use causeway_protocol::token::TokenError;
+use causeway_protocol::token::{JoinClaims, TokenError};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION};
 use causeway_service::clock;
 use causeway_signal_core::{Gone, SessionId};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::attach::{NoRoom, attach};
 use crate::farewell::Farewell;
 use crate::ice::IceUrls;
 use crate::limits::Ingress;
@@ -86,9 +87,23 @@ impl Session {
                 return self.refuse_entry(ErrorCode::TokenExpired, CloseCode::TokenRefused);
             }
         };
-        let Some(room) = self.signal.rooms.find(&claims.room) else {
-            return self.refuse_entry(ErrorCode::RoomNotFound, CloseCode::RoomNotFound);
-        };
+        if let Some(room) = self.signal.rooms.find(&claims.room) {
+            return self.enter_room(&room, claims, ctx);
+        }
+        let (signal, id) = (Arc::clone(&self.signal), claims.room.clone());
+        let found = async move { attach(&signal, &id).await };
+        ctx.wait(found.into_actor(self).map(|found, session, ctx| match found {
+            Ok(room) => session.enter_room(&room, claims, ctx),
+            Err(NoRoom::NotFound) => {
+                session.refuse_entry(ErrorCode::RoomNotFound, CloseCode::RoomNotFound);
+            }
+            Err(NoRoom::Unavailable) => {
+                session.refuse_entry(ErrorCode::Unavailable, CloseCode::Internal);
+            }
+        }));
+    }
+
+    fn enter_room(&mut self, room: &Addr<RoomActor>, claims: JoinClaims, ctx: &mut Context<Self>) {
         self.place = Place::Room(room.clone());
         let outbox = self.outbox.clone();
         let enter = Enter {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::{self, System};
 use actix_web::{App, HttpServer, web};
-use causeway_cluster::{Bus, Delivery, Subscription, Topic};
+use causeway_cluster::{Bus, Cluster, Delivery, Subscription, Topic};
 use causeway_protocol::NodeId;
 use causeway_protocol::bus::BusMessage;
 use causeway_protocol::secret::Secret;
@@ -18,7 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::doors::RelayDoors;
 use crate::http::routes;
+use crate::mail;
 use crate::metrics;
+use crate::nodes;
 use crate::room::{Counted, End};
 use crate::settings::{SettingProblem, SignalSettings};
 use crate::socket;
@@ -52,6 +54,8 @@ pub struct SignalParts {
     pub node: NodeId,
     /// Where relays hear of rooms that end, and rooms of what relays count.
     pub bus: Arc<dyn Bus>,
+    /// The other nodes with rooms.
+    pub cluster: Arc<dyn Cluster>,
     /// Where the relay of this host is, for clients that are told no other ICE servers.
     pub relay: RelayDoors,
     /// Further routes; they are asked before the web demo, which answers everything else.
@@ -91,7 +95,7 @@ pub struct RunningSignal {
     handle: ServerHandle,
     /// Empty after it was waited for.
     server: Option<JoinHandle<io::Result<()>>>,
-    helpers: [JoinHandle<()>; 3],
+    helpers: Vec<JoinHandle<()>>,
 }
 
 /// Binds `http` and serves. Connections are accepted when this returns.
@@ -99,7 +103,7 @@ pub struct RunningSignal {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, StartError> {
-    let SignalParts { settings, secret, issuer, node, bus, relay, extra } = parts;
+    let SignalParts { settings, secret, issuer, node, bus, cluster, relay, extra } = parts;
     let found = settings.validate();
     if !found.is_empty() {
         return Err(StartError::Settings(found));
@@ -118,7 +122,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     metrics::describe();
     let usage = bus.subscribe(Topic::RelayUsage);
     let asked = bus.subscribe(Topic::RoomQueries);
-    let signal = Arc::new(Signal::new(settings, &secret, issuer, node, bus, relay));
+    let signal = Arc::new(Signal::new(settings, &secret, issuer, node, bus, cluster, relay));
     let shared = web::Data::from(Arc::clone(&signal));
     let server = HttpServer::new(move || {
         let extra = Arc::clone(&extra);
@@ -134,11 +138,15 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     .map_err(|source| StartError::Listen { address: http, source })?;
     let addresses = server.addrs();
     let server = server.run();
-    let helpers = [
+    let mut helpers = vec![
         rt::spawn(hand_out(usage, Arc::clone(&signal))),
         rt::spawn(whereabouts::answer(asked, Arc::clone(&signal))),
         rt::spawn(tidy(Arc::clone(&signal))),
+        rt::spawn(nodes::watch(Arc::clone(&signal))),
     ];
+    if let Some(mailbox) = signal.cluster.mail() {
+        helpers.push(rt::spawn(mail::deliver(mailbox, Arc::clone(&signal))));
+    }
     tracing::info!(?addresses, node = %signal.node, "signaling listens");
     Ok(RunningSignal { addresses, handle: server.handle(), server: Some(rt::spawn(server)), signal, helpers })
 }

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use causeway_cluster::Bus;
+use causeway_cluster::{Bus, Cluster};
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
 use causeway_protocol::token::{HostTokens, Invites, JoinTokens, ResumeTokens, TurnIssuer};
 use causeway_signal_core::SessionId;
 use tokio::sync::watch;
 
+use crate::attach::Attaching;
 use crate::doors::RelayDoors;
 use crate::limits::Limits;
 use crate::password::Passwords;
@@ -22,6 +23,8 @@ pub(crate) struct Signal {
     pub(crate) node: NodeId,
     pub(crate) relay: RelayDoors,
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) cluster: Arc<dyn Cluster>,
+    pub(crate) attaching: Attaching,
     pub(crate) joins: JoinTokens,
     pub(crate) resumes: ResumeTokens,
     pub(crate) hosts: HostTokens,
@@ -45,9 +48,12 @@ impl Signal {
         issuer: TurnIssuer,
         node: NodeId,
         bus: Arc<dyn Bus>,
+        cluster: Arc<dyn Cluster>,
         relay: RelayDoors,
     ) -> Self {
         Self {
+            cluster,
+            attaching: Attaching::new(),
             node,
             relay,
             bus,

@@ -239,6 +239,7 @@ async fn a_port_in_use_is_one_clear_sentence() {
         secret: server.secret.clone(),
         node: "other".parse().unwrap(),
         bus: std::sync::Arc::new(causeway_cluster::MemoryBus::new()),
+        cluster: causeway_cluster::MemoryHub::new(causeway_service::clock::now).node("n".parse().unwrap()),
         relay: common::relay_doors(),
         extra: std::sync::Arc::new(|_| {}),
     };
@@ -262,6 +263,7 @@ async fn extra_routes_are_asked_before_the_web_demo() {
         secret: causeway_protocol::secret::Secret::from_bytes([1; 32]),
         node: "n".parse().unwrap(),
         bus: std::sync::Arc::new(causeway_cluster::MemoryBus::new()),
+        cluster: causeway_cluster::MemoryHub::new(causeway_service::clock::now).node("n".parse().unwrap()),
         relay: common::relay_doors(),
         extra: std::sync::Arc::new(|config| {
             config.route("/livez", web::get().to(async || HttpResponse::Ok().body("ok")));

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_cluster::{Bus, MemoryBus};
+use causeway_cluster::{Bus, MemoryBus, MemoryHub};
 use causeway_protocol::secret::Secret;
+use causeway_service::clock;
 use causeway_service::health::Condition;
 use causeway_service::ops::health_routes;
 use causeway_service::reload::Effective;
@@ -102,6 +103,7 @@ fn start_signal(
         issuer: settings.issuer(&secret),
         secret,
         node: process.node.clone(),
+        cluster: MemoryHub::new(clock::now).node(process.node.clone()),
         bus,
         relay,
         extra: Arc::new(move |routes| health_routes(routes, &health)),

@@ -177,6 +177,12 @@ impl CloseCode {
         }
     }
 
+    /// The code with this number.
+    #[must_use]
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.number() == number)
+    }
+
     /// The stable text, also the close frame's reason.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

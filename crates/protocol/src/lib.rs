@@ -11,6 +11,8 @@ mod epoch;
 pub mod ids;
 pub mod message;
 mod network;
+pub mod node;
+pub mod record;
 pub mod rest;
 pub mod secret;
 pub mod time;

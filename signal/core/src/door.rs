@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use causeway_protocol::ids::TokenId;
+use causeway_protocol::record::UsedInvite;
 use causeway_protocol::token::RoomRole;
 use causeway_protocol::{ErrorCode, UnixSeconds};
 
@@ -96,6 +97,17 @@ impl Door {
 pub(crate) struct UsedInvites(HashMap<TokenId, UnixSeconds>);
 
 impl UsedInvites {
+    /// As they are kept.
+    pub(crate) fn record(&self, now: UnixSeconds) -> Vec<UsedInvite> {
+        let alive = self.0.iter().filter(|(_, expires_at)| **expires_at > now);
+        alive.map(|(id, expires_at)| UsedInvite { id: id.clone(), expires_at: *expires_at }).collect()
+    }
+
+    /// As they were kept.
+    pub(crate) fn from_record(used: Vec<UsedInvite>) -> Self {
+        Self(used.into_iter().take(MAX_USED_INVITES).map(|used| (used.id, used.expires_at)).collect())
+    }
+
     fn redeem(&mut self, id: TokenId, expires_at: UnixSeconds, now: UnixSeconds) -> Result<(), RefusedEntry> {
         if now >= expires_at || self.0.contains_key(&id) {
             return Err(RefusedEntry::InviteInvalid);

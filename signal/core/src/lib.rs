@@ -8,6 +8,7 @@
 mod door;
 mod effect;
 mod input;
+mod record;
 mod rights;
 mod room;
 mod usage;

@@ -69,12 +69,16 @@ impl Room {
     /// An empty room whose time begins at `now`.
     #[must_use]
     pub fn new(settings: RoomSettings, now: Now) -> Self {
+        Self::with_used_invites(settings, UsedInvites::default(), now)
+    }
+
+    pub(crate) fn with_used_invites(settings: RoomSettings, used_invites: UsedInvites, now: Now) -> Self {
         let ends = now.plus(settings.ttl);
         Self {
             settings,
             seq: 0,
             members: Vec::new(),
-            used_invites: UsedInvites::default(),
+            used_invites,
             usage: UsageBoard::default(),
             ends,
             ended: false,
@@ -91,6 +95,10 @@ impl Room {
     #[must_use]
     pub const fn door(&self) -> Door {
         self.settings.door
+    }
+
+    pub(crate) const fn used_invites(&self) -> &UsedInvites {
+        &self.used_invites
     }
 
     /// How many peers it holds.
@@ -277,7 +285,7 @@ impl Room {
                 effects.push(refusal(session, ErrorCode::NotAllowed, refused));
             }
             ClientMessage::Hello { .. } | ClientMessage::Resume { .. } => {
-                effects.push(refusal(session, ErrorCode::BadMessage, refused))
+                effects.push(refusal(session, ErrorCode::BadMessage, refused));
             }
         }
     }

@@ -1,31 +1,34 @@
 //! The handlers under `/api/v1/rooms`.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
+use causeway_cluster::{Claim, SaveError};
 use causeway_protocol::ids::TokenId;
+use causeway_protocol::node::ShownKey;
 use causeway_protocol::rest::{
     ApiError, CreateInvite, CreateRoom, InviteCreated, JoinRoom, Joined, RoomCreated, RoomFacts,
 };
 use causeway_protocol::token::{
     Grants, HostClaims, HostTokens, InviteClaims, Invites, JoinClaims, JoinTokens, TokenError,
 };
-use causeway_protocol::{ErrorCode, Now, PeerId, RoomId};
+use causeway_protocol::{Epoch, ErrorCode, Now, PeerId, RoomId};
 use causeway_service::clock;
-use causeway_signal_core::{Door, Key, Room, RoomSettings};
+use causeway_signal_core::{Door, Room, RoomSettings};
 
 use super::Refusal;
+use crate::attach::attach;
 use crate::client;
-use crate::password::MAX_PASSWORD_LEN;
+use crate::password::{MAX_PASSWORD_LEN, PasswordHash};
 use crate::registry::NotOpened;
-use crate::room::{Admit, AskFacts, AskPassword, RoomActor};
+use crate::room::desk::save;
+use crate::room::{Admit, AskFacts, AskPassword, Beginning, RoomActor};
 use crate::state::Signal;
 use crate::stranger::Stranger;
 
 /// The longest name of a peer, in characters.
 const MAX_NAME_LEN: usize = 64;
-
-/// The first owner of a room; a later owner counts on.
-const FIRST_EPOCH: u64 = 1;
 
 type Answer = Result<HttpResponse, Refusal>;
 
@@ -58,9 +61,12 @@ pub(crate) async fn create_room(
     let id = RoomId::random(&mut rand::rng());
     let door = Door { password: password.is_some(), invite_only };
     let ttl = std::time::Duration::from_secs(ttl_seconds);
-    let room = Room::new(RoomSettings { id: id.clone(), epoch: FIRST_EPOCH, capacity, ttl, door }, now);
+    let epoch = own(&signal, &id).await;
+    let room = Room::new(RoomSettings { id: id.clone(), epoch: epoch.0, capacity, ttl, door }, now);
     let expires_at = room.expires_at();
-    signal.rooms.open(room, password, &signal.clone().into_inner()).map_err(|refused| match refused {
+    keep(&signal, &room, password.as_ref(), epoch, now).await?;
+    let beginning = Beginning::Ours { room: Box::new(room), epoch, password };
+    signal.rooms.open(&id, beginning, &signal).map_err(|refused| match refused {
         // Sixty random bits: the same name twice is as unlikely as a broken generator.
         NotOpened::Full | NotOpened::Taken => Refusal::new(ErrorCode::Unavailable),
     })?;
@@ -93,8 +99,8 @@ pub(crate) async fn room_facts(
     path: web::Path<String>,
 ) -> Answer {
     signal.limits().joins.check(&stranger(&request, &signal), clock::now())?;
-    let (_, room) = find(&signal, &path)?;
-    let facts = room.send(AskFacts).await?;
+    let (_, room) = find(&signal, &path).await?;
+    let facts = room.send(AskFacts).await??;
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(facts))
 }
 
@@ -111,7 +117,7 @@ pub(crate) async fn create_invite(
 ) -> Answer {
     let now = clock::now();
     signal.limits().joins.check(&stranger(&request, &signal), now)?;
-    let (id, room) = find(&signal, &path)?;
+    let (id, room) = find(&signal, &path).await?;
     let bearer = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     // RFC 9110 §11.1: the scheme's name has no case.
     let token = bearer
@@ -120,7 +126,7 @@ pub(crate) async fn create_invite(
         .map(|(_, token)| token.trim())
         .ok_or_else(|| Refusal::new(ErrorCode::TokenInvalid))?;
     check_host(&signal, token, &id, now)?;
-    let room_ends = room.send(AskFacts).await?.expires_at;
+    let room_ends = room.send(AskFacts).await??.expires_at;
     let ttl_seconds = body.ttl_seconds.unwrap_or(u64::MAX);
     if ttl_seconds == 0 {
         return Err(Refusal::because(ErrorCode::BadMessage, "ttlSeconds must be at least 1."));
@@ -152,7 +158,7 @@ pub(crate) async fn join_room(
     let stranger = stranger(&request, &signal);
     signal.limits().joins.check(&stranger, now)?;
     refuse_while_draining(&signal)?;
-    let (id, room) = find(&signal, &path)?;
+    let (id, room) = find(&signal, &path).await?;
     let JoinRoom { password, invite, host_token, name } = body.into_inner();
     let name = check_name(name)?;
     let shown = Shown { password, invite, host_token };
@@ -193,29 +199,29 @@ impl Shown {
         id: &RoomId,
         room: &actix::Addr<RoomActor>,
         now: Now,
-    ) -> Result<Key, Refusal> {
+    ) -> Result<ShownKey, Refusal> {
         if let Some(token) = self.host_token {
             check_host(signal, &token, id, now)?;
-            return Ok(Key::Host);
+            return Ok(ShownKey::Host);
         }
         if let Some(invite) = self.invite {
             let claims = signal.invites.check(&invite, now.unix);
             return match claims {
                 Ok(claims) if claims.room == *id => {
-                    Ok(Key::Invite { id: claims.jti, expires_at: claims.exp })
+                    Ok(ShownKey::Invite { id: claims.jti, expires_at: claims.exp })
                 }
                 Ok(_) | Err(TokenError::Invalid | TokenError::Expired) => {
                     Err(Refusal::new(ErrorCode::InviteInvalid))
                 }
             };
         }
-        let (Some(password), Some(hash)) = (self.password, room.send(AskPassword).await?) else {
-            return Ok(Key::None);
+        let (Some(password), Some(hash)) = (self.password, room.send(AskPassword).await??) else {
+            return Ok(ShownKey::None);
         };
         signal.limits().passwords.check(stranger, now)?;
         signal.limits().room_passwords.check(id, now)?;
         if password.len() <= MAX_PASSWORD_LEN && signal.passwords.verify(password, hash).await? {
-            Ok(Key::Password)
+            Ok(ShownKey::Password)
         } else {
             Err(Refusal::new(ErrorCode::PasswordWrong))
         }
@@ -253,11 +259,39 @@ fn refuse_while_draining(signal: &Signal) -> Result<(), Refusal> {
     if signal.is_draining() { Err(Refusal::new(ErrorCode::Unavailable)) } else { Ok(()) }
 }
 
-fn find(signal: &Signal, path: &str) -> Result<(RoomId, actix::Addr<RoomActor>), Refusal> {
-    let not_found = || Refusal::new(ErrorCode::RoomNotFound);
-    let id: RoomId = path.parse().map_err(|_no_id| not_found())?;
-    let room = signal.rooms.find(&id).ok_or_else(not_found)?;
+async fn find(signal: &web::Data<Signal>, path: &str) -> Result<(RoomId, actix::Addr<RoomActor>), Refusal> {
+    let id: RoomId = path.parse().map_err(|_no_id| Refusal::new(ErrorCode::RoomNotFound))?;
+    let room = attach(signal, &id).await.map_err(|no_room| Refusal::new(no_room.code()))?;
     Ok((id, room))
+}
+
+/// A room that was promised outlives the process; unless the cluster is away, then it is kept when that is back.
+async fn keep(
+    signal: &Signal,
+    room: &Room,
+    password: Option<&PasswordHash>,
+    epoch: Epoch,
+    now: Now,
+) -> Result<(), Refusal> {
+    let record = room.record(password.map(|hash| hash.as_phc().to_owned()), now);
+    match save(Arc::clone(&signal.cluster), &record, epoch).await {
+        Ok(()) => Ok(()),
+        Err(SaveError::Cluster(error)) => {
+            tracing::warn!(room = %room.id(), %error, "what a room is made of was not kept");
+            Ok(())
+        }
+        Err(SaveError::Fenced(_)) => Err(Refusal::new(ErrorCode::Unavailable)),
+    }
+}
+
+/// Takes a new room for this node. While the cluster is away the room is this node's alone; that is settled when the cluster
+/// is back.
+async fn own(signal: &Signal, id: &RoomId) -> Epoch {
+    match signal.cluster.claim(id, Epoch(0)).await {
+        Ok(Claim::Mine(epoch)) => epoch,
+        // Sixty random bits: another node has the same name only if the generator is broken.
+        Ok(Claim::Theirs(_)) | Err(_) => Epoch(clock::now().unix.0.saturating_mul(1000)),
+    }
 }
 
 fn stranger(request: &HttpRequest, signal: &Signal) -> Stranger {

@@ -7,7 +7,6 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use causeway_protocol::ErrorCode;
 use causeway_protocol::rest::ApiError;
-use causeway_signal_core::RefusedEntry;
 
 use crate::limits::TooMany;
 use crate::metrics;
@@ -57,9 +56,9 @@ impl From<TooMany> for Refusal {
     }
 }
 
-impl From<RefusedEntry> for Refusal {
-    fn from(refused: RefusedEntry) -> Self {
-        Self::new(refused.code())
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self::new(code)
     }
 }
 

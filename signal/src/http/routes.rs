@@ -74,7 +74,7 @@ mod tests {
 
     use actix_web::App;
     use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
-    use causeway_cluster::MemoryBus;
+    use causeway_cluster::{MemoryBus, MemoryHub};
     use causeway_protocol::rest::ApiError;
     use causeway_protocol::secret::Secret;
 
@@ -92,6 +92,7 @@ mod tests {
             causeway_protocol::token::TurnIssuer::hs256(&secret),
             "n".parse().unwrap(),
             bus,
+            MemoryHub::new(causeway_service::clock::now).node("n".parse().unwrap()),
             crate::doors::RelayDoors::for_tests(),
         ));
         let shared = web::Data::from(Arc::clone(&signal));

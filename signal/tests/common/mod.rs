@@ -10,12 +10,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_cluster::MemoryBus;
+use causeway_cluster::{Cluster, MemoryBus, MemoryHub};
 use causeway_protocol::message::{ClientMessage, ServerMessage};
-use causeway_protocol::rest::{ApiError, CreateRoom, JoinRoom, Joined, RoomCreated};
+use causeway_protocol::rest::{
+    ApiError, CreateInvite, CreateRoom, InviteCreated, JoinRoom, Joined, RoomCreated,
+};
 use causeway_protocol::secret::Secret;
 use causeway_protocol::token::TurnIssuer;
-use causeway_protocol::{ErrorCode, PeerId, RoomId};
+use causeway_protocol::{ErrorCode, NodeId, PeerId, RoomId};
+use causeway_service::clock;
 use causeway_signal::{RelayDoors, RelayTransport, RunningSignal, SignalParts, SignalSettings, start};
 use futures_util::{SinkExt, Stream, StreamExt};
 use serde::Serialize;
@@ -45,14 +48,20 @@ pub struct TestServer {
 }
 
 pub fn serve(settings: SignalSettings) -> TestServer {
-    let bus = Arc::new(MemoryBus::new());
+    let cluster = MemoryHub::new(clock::now).node("testnode".parse().unwrap());
+    serve_in(cluster, Arc::new(MemoryBus::new()), settings)
+}
+
+/// A server that is a node of a cluster.
+pub fn serve_in(cluster: Arc<dyn Cluster>, bus: Arc<MemoryBus>, settings: SignalSettings) -> TestServer {
     let secret = Secret::from_bytes([7; 32]);
     let parts = SignalParts {
         settings,
         issuer: TurnIssuer::hs256(&secret),
         secret: secret.clone(),
-        node: "testnode".parse().unwrap(),
+        node: cluster.node().clone(),
         bus: Arc::<MemoryBus>::clone(&bus),
+        cluster,
         relay: relay_doors(),
         extra: Arc::new(|_| {}),
     };
@@ -86,6 +95,14 @@ impl TestServer {
         self.post(&format!("/api/v1/rooms/{room}/join"), body).await
     }
 
+    pub async fn invite(&self, made: &RoomCreated) -> String {
+        let request = awc::Client::default()
+            .post(self.url(&format!("/api/v1/rooms/{}/invites", made.room)))
+            .bearer_auth(&made.host_token);
+        let sent = within(request.send_json(&CreateInvite::default())).await.unwrap();
+        answer::<InviteCreated, _>(sent).await.unwrap().invite
+    }
+
     /// Joins and connects; returns the client after its `welcome`.
     pub async fn member(&self, room: &RoomId, name: &str) -> Client {
         let joined = self.join(room, &JoinRoom { name: Some(name.to_owned()), ..Default::default() }).await;
@@ -117,6 +134,43 @@ impl TestServer {
 
     pub async fn stop(self) {
         within(self.running.drain(Duration::from_secs(5))).await;
+    }
+}
+
+/// Several servers of one installation.
+pub struct Nodes {
+    pub hub: MemoryHub,
+    pub servers: Vec<Option<TestServer>>,
+    dead: Vec<TestServer>,
+}
+
+impl Nodes {
+    pub fn start(count: usize) -> Self {
+        let hub = MemoryHub::new(clock::now);
+        let bus = Arc::new(MemoryBus::new());
+        let servers =
+            (0..count).map(|at| Some(serve_in(hub.node(Self::name(at)), Arc::clone(&bus), small())));
+        Self { servers: servers.collect(), hub, dead: Vec::new() }
+    }
+
+    pub fn name(at: usize) -> NodeId {
+        format!("node{at}").parse().unwrap()
+    }
+
+    pub fn of(&self, at: usize) -> &TestServer {
+        self.servers[at].as_ref().unwrap()
+    }
+
+    /// Ends a node for the others, as SIGKILL does. Its sockets stay open, silent, until the test is over.
+    pub fn kill(&mut self, at: usize) {
+        self.hub.kill(&Self::name(at));
+        self.dead.extend(self.servers[at].take());
+    }
+
+    pub async fn stop(self) {
+        for server in self.servers.into_iter().flatten() {
+            server.stop().await;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{IceCandidate, IceServer, Knocker, LeaveReason, PeerInfo, Snapshot};
+use super::{IceCandidate, IceServer, Knocker, LeaveReason, PeerInfo, Position, Snapshot};
 use crate::token::RoomRole;
 use crate::{ErrorCode, NodeId, PROTOCOL_VERSION, PeerId, UnixSeconds};
 
@@ -256,6 +256,17 @@ pub enum Greeting {
 }
 
 impl Greeting {
+    /// The last event that the client knows of once it has been greeted.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Welcome { snapshot } | Self::Resync { snapshot, .. } => {
+                Position { epoch: snapshot.epoch, seq: snapshot.seq }
+            }
+            Self::Resumed { epoch, seq, .. } => Position { epoch: *epoch, seq: *seq },
+        }
+    }
+
     /// The message for the client.
     #[must_use]
     pub fn with(self, grant: EntryGrant) -> ServerMessage {

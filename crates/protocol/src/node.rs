@@ -1,0 +1,261 @@
+//! What signaling nodes write to one another about a room: the edge, which has sockets of members, to the owner, which
+//! numbers the room's events, and back.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::TokenId;
+use crate::message::{ClientMessage, Greeting, Pass, Position};
+use crate::rest::RoomFacts;
+use crate::token::{JoinClaims, RoomRole};
+use crate::{Epoch, ErrorCode, NodeId, RoomId, UnixSeconds};
+
+/// A letter from node to node. The link between the two delivers each once and in order, or says that it could not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoomLetter {
+    /// Which room it is about.
+    pub room: RoomId,
+    /// Which ownership of the room the sender knows. What an owner of a lower epoch says is refused.
+    pub epoch: Epoch,
+    /// What it says.
+    #[serde(flatten)]
+    pub say: Say,
+}
+
+/// The number by which an edge knows one of its own sockets.
+pub type EdgeSession = u64;
+
+/// What a letter says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Say {
+    /// To the owner: a socket showed a genuine join token.
+    Enter {
+        /// Which socket.
+        session: EdgeSession,
+        /// What the token says.
+        claims: Box<JoinClaims>,
+        /// Where the edge sees it.
+        seen_at: IpAddr,
+    },
+    /// To the owner: a socket showed a genuine resume token.
+    Resume {
+        /// Which socket.
+        session: EdgeSession,
+        /// What the token says.
+        pass: Box<Pass>,
+        /// What the client has seen.
+        position: Position,
+        /// Where the edge sees it.
+        seen_at: IpAddr,
+    },
+    /// To a new owner, or to one that may have missed something: this socket is in the room.
+    Announce {
+        /// Which socket.
+        session: EdgeSession,
+        /// Whose, as it was greeted.
+        pass: Box<Pass>,
+        /// The last event that it was sent.
+        position: Position,
+        /// Where the edge sees it.
+        seen_at: IpAddr,
+    },
+    /// To the owner: a socket said something.
+    Said {
+        /// Which socket.
+        session: EdgeSession,
+        /// What.
+        message: Box<ClientMessage>,
+    },
+    /// To the owner: a socket is no longer there.
+    Gone {
+        /// Which socket.
+        session: EdgeSession,
+        /// Why.
+        why: Departure,
+    },
+    /// To the owner: somebody at the edge's HTTP API asks.
+    Ask {
+        /// Comes back in the answer.
+        question: u64,
+        /// What.
+        ask: Question,
+    },
+    /// To the edge: an answer.
+    Answer {
+        /// Which question.
+        question: u64,
+        /// What.
+        answer: Answer,
+    },
+    /// To the edge: these sockets get this text.
+    Tell {
+        /// Which sockets.
+        to: Vec<EdgeSession>,
+        /// The event's number, if it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
+        /// A serialized [`ServerMessage`](crate::message::ServerMessage), the same for all.
+        text: String,
+    },
+    /// To the edge: greet this socket, with ICE servers and a resume token of the edge's.
+    Greet {
+        /// Which socket.
+        to: EdgeSession,
+        /// What the resume token says.
+        pass: Box<Pass>,
+        /// How the room stands.
+        greeting: Box<Greeting>,
+        /// When the room ends, and with it all credentials.
+        room_ends: UnixSeconds,
+    },
+    /// To the edge: give this socket fresh ICE servers.
+    Ice {
+        /// Which socket.
+        to: EdgeSession,
+        /// When the room ends, and with it all credentials.
+        room_ends: UnixSeconds,
+    },
+    /// To the edge: the room has forgotten this socket; close it after what it was sent.
+    Close {
+        /// Which socket.
+        session: EdgeSession,
+        /// [`crate::CloseCode::number`].
+        code: u16,
+    },
+    /// To the edge: hold what your sockets say until somebody else says [`Say::Moved`].
+    Pause {},
+    /// To the owner, after the last thing said before the pause.
+    Paused {},
+    /// From the old owner to the new: the room as it stands.
+    HandOver {
+        /// The room's state, as `causeway_signal_core` writes it.
+        state: Value,
+        /// Which socket of which node a session of the state is.
+        sockets: Vec<HandedSocket>,
+    },
+    /// To the edge, from the new owner: the room is mine, and nothing was lost.
+    Moved {},
+    /// To the edge: this node does not own the room, or does not know the socket.
+    NotMine {},
+    /// To the edge: the room is over, with this close code.
+    Ended {
+        /// [`crate::CloseCode::number`].
+        code: u16,
+    },
+}
+
+impl Say {
+    /// Whether an edge says it to the owner.
+    #[must_use]
+    pub const fn is_for_an_owner(&self) -> bool {
+        match self {
+            Self::Enter { .. }
+            | Self::Resume { .. }
+            | Self::Announce { .. }
+            | Self::Said { .. }
+            | Self::Gone { .. }
+            | Self::Ask { .. }
+            | Self::Paused {} => true,
+            Self::Answer { .. }
+            | Self::Tell { .. }
+            | Self::Greet { .. }
+            | Self::Ice { .. }
+            | Self::Close { .. }
+            | Self::Pause {}
+            | Self::HandOver { .. }
+            | Self::Moved {}
+            | Self::NotMine {}
+            | Self::Ended { .. } => false,
+        }
+    }
+}
+
+/// Why a socket is no longer there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Departure {
+    /// It said goodbye with a close frame.
+    Closed,
+    /// It broke.
+    Disconnected,
+    /// No sign of life.
+    TimedOut,
+    /// It read too slowly.
+    Stalled,
+    /// The server closed it for what it sent.
+    Refused,
+}
+
+/// A socket in a hand-over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HandedSocket {
+    /// The session's number in the state.
+    pub number: u64,
+    /// The node that has it.
+    pub node: NodeId,
+    /// Its number there.
+    pub session: EdgeSession,
+}
+
+/// What an edge asks on behalf of its HTTP API.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Question {
+    /// What one needs to know before joining.
+    Facts {},
+    /// The hash that a password has to fit.
+    Password {},
+    /// Somebody shows a key that the edge has verified.
+    Admit {
+        /// Which.
+        key: ShownKey,
+    },
+}
+
+/// What somebody shows at a room's door; the edge has verified signature or password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum ShownKey {
+    /// Nothing.
+    None,
+    /// The right password.
+    Password,
+    /// A genuine invite for the room.
+    Invite {
+        /// Which.
+        id: TokenId,
+        /// Until when the room must remember that it was used.
+        expires_at: UnixSeconds,
+    },
+    /// The room's host token.
+    Host,
+}
+
+/// What an owner answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Question::Facts`].
+    Facts {
+        /// What one needs to know.
+        facts: Box<RoomFacts>,
+    },
+    /// To [`Question::Password`]: a PHC string, if the room has a password.
+    Password {
+        /// The hash.
+        hash: Option<String>,
+    },
+    /// To [`Question::Admit`]: come in as this.
+    Admitted {
+        /// What the guest is.
+        role: RoomRole,
+    },
+    /// No.
+    Refused {
+        /// Why.
+        code: ErrorCode,
+    },
+}

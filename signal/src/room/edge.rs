@@ -1,0 +1,82 @@
+//! The role of a node that has sockets in a room of another node's: it passes on what they say and hear.
+
+use std::collections::{HashMap, VecDeque};
+
+use causeway_protocol::node::{Answer, Question, Say};
+use causeway_protocol::{Epoch, NodeId};
+use tokio::sync::oneshot;
+
+use super::desk::Desk;
+
+/// What sockets say while the room changes hands. Beyond it they are told that the room cannot take more.
+const MOST_HELD: usize = 1024;
+
+/// Questions that wait for the owner's answer.
+const MOST_QUESTIONS: usize = 1024;
+
+/// A room that is another node's.
+pub(crate) struct Edge {
+    pub(crate) owner: NodeId,
+    pub(crate) epoch: Epoch,
+    /// What waits for the new owner during a hand-over.
+    held: Option<VecDeque<Say>>,
+    questions: HashMap<u64, oneshot::Sender<Answer>>,
+    last_question: u64,
+}
+
+/// Too much is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeldTooMuch;
+
+impl Edge {
+    pub(crate) fn new(owner: NodeId, epoch: Epoch) -> Self {
+        Self { owner, epoch, held: None, questions: HashMap::new(), last_question: 0 }
+    }
+
+    /// Writes to the owner, or keeps it for the next one.
+    pub(crate) fn say(&mut self, say: Say, desk: &Desk) -> Result<(), HeldTooMuch> {
+        match &mut self.held {
+            Some(held) if held.len() >= MOST_HELD => Err(HeldTooMuch),
+            Some(held) => {
+                held.push_back(say);
+                Ok(())
+            }
+            None => {
+                desk.post(&self.owner, self.epoch, say);
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks the owner. The channel closes without an answer if the owner goes, or too many ask.
+    pub(crate) fn ask(&mut self, ask: Question, desk: &Desk) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        self.questions.retain(|_, asker| !asker.is_closed());
+        if self.questions.len() < MOST_QUESTIONS {
+            self.last_question += 1;
+            self.questions.insert(self.last_question, answer);
+            let _held_too_much = self.say(Say::Ask { question: self.last_question, ask }, desk);
+        }
+        receiver
+    }
+
+    /// The owner answers.
+    pub(crate) fn answered(&mut self, question: u64, answer: Answer) {
+        if let Some(asker) = self.questions.remove(&question) {
+            let _asker_left = asker.send(answer);
+        }
+    }
+
+    /// Keeps what is said from here on.
+    pub(crate) fn pause(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// The room is this node's now: what was held goes there.
+    pub(crate) fn follow(&mut self, owner: NodeId, epoch: Epoch, desk: &Desk) {
+        (self.owner, self.epoch) = (owner, epoch);
+        for say in self.held.take().unwrap_or_default() {
+            desk.post(&self.owner, self.epoch, say);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Letters of other nodes to a room's actor.
+
+use actix::{Context, Handler, Message};
+use causeway_protocol::ids::TokenId;
+use causeway_protocol::node::{Answer, Departure, EdgeSession, Question, RoomLetter, Say, ShownKey};
+use causeway_protocol::token::JoinClaims;
+use causeway_protocol::{CloseCode, NodeId};
+use causeway_service::clock;
+use causeway_signal_core::{Gone, Input, Join, SessionId};
+
+use super::far::FarSocket;
+use super::{Role, RoomActor};
+use crate::metrics;
+
+/// A letter of another node.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Mail {
+    pub(crate) from: NodeId,
+    pub(crate) letter: RoomLetter,
+}
+
+impl Handler<Mail> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Mail { from, letter }: Mail, ctx: &mut Context<Self>) {
+        if letter.say.is_for_an_owner() {
+            self.on_word_to_owner(&from, letter, ctx);
+        } else {
+            self.on_word_to_edge(from, letter, ctx);
+        }
+    }
+}
+
+impl RoomActor {
+    /// What an edge says to the owner.
+    fn on_word_to_owner(&mut self, from: &NodeId, letter: RoomLetter, ctx: &mut Context<Self>) {
+        let Role::Owner(owner) = &mut self.role else {
+            metrics::letter_refused("not-the-owner");
+            return self.desk.post(from, letter.epoch, Say::NotMine {});
+        };
+        owner.far.meet(from);
+        let socket = |session: EdgeSession| FarSocket { node: from.clone(), session };
+        match letter.say {
+            Say::Enter { session, claims, seen_at: _ } => {
+                let number = self.registered.signal.next_session();
+                owner.far.give(number, socket(session));
+                self.take(join(number, *claims), ctx);
+            }
+            Say::Said { session, message } => match owner.far.number(&socket(session)) {
+                Some(number) => self.take(Input::Message { session: number, message: *message }, ctx),
+                // Its member has been removed, and the edge was told.
+                None => metrics::letter_refused("unknown-socket"),
+            },
+            Say::Gone { session, why } => {
+                if let Some(number) = owner.far.number(&socket(session)) {
+                    self.take(Input::Gone { session: number, why: gone(why) }, ctx);
+                    if let Role::Owner(owner) = &mut self.role {
+                        owner.far.vacate(number);
+                    }
+                }
+            }
+            Say::Ask { question, ask } => {
+                let changes = matches!(ask, Question::Admit { key: ShownKey::Invite { .. } });
+                let answer = owner.answer(ask);
+                let changed = changes && matches!(answer, Answer::Admitted { .. });
+                self.desk.post(from, owner.epoch, Say::Answer { question, answer });
+                if changed {
+                    self.save();
+                }
+            }
+            Say::Resume { .. } | Say::Announce { .. } | Say::Paused {} => {}
+            Say::Tell { .. }
+            | Say::Greet { .. }
+            | Say::Ice { .. }
+            | Say::Close { .. }
+            | Say::Answer { .. }
+            | Say::Pause {}
+            | Say::HandOver { .. }
+            | Say::Moved {}
+            | Say::NotMine {}
+            | Say::Ended { .. } => metrics::letter_refused("not-for-an-owner"),
+        }
+    }
+
+    /// What an owner says to an edge. An owner of a lower epoch is one no more.
+    fn on_word_to_edge(&mut self, from: NodeId, letter: RoomLetter, ctx: &mut Context<Self>) {
+        let known = match &self.role {
+            Role::Owner(owner) => owner.epoch,
+            Role::Edge(edge) => edge.epoch,
+        };
+        if letter.epoch < known {
+            return metrics::letter_refused("old-epoch");
+        }
+        let Role::Edge(edge) = &mut self.role else {
+            return metrics::letter_refused("not-for-an-owner");
+        };
+        match letter.say {
+            Say::Tell { to, seq, text } => {
+                let text = bytestring::ByteString::from(text);
+                for session in to {
+                    self.tell(SessionId(session), seq, text.clone());
+                }
+            }
+            Say::Greet { to, pass, greeting, room_ends } => {
+                let (session, now) = (SessionId(to), clock::now());
+                let greeted = self.seats.greet(session, *pass, *greeting, room_ends, &self.desk, now);
+                if let Some(Err(_full)) = greeted {
+                    self.stall(session);
+                }
+            }
+            Say::Ice { to, room_ends } => {
+                let session = SessionId(to);
+                if let Some(message) = self.seats.fresh_ice(session, room_ends, &self.desk, clock::now()) {
+                    self.tell(session, None, crate::text::of(&message));
+                }
+            }
+            Say::Close { session, code } => {
+                self.seats.close(SessionId(session), close_code(code));
+            }
+            Say::Answer { question, answer } => edge.answered(question, answer),
+            Say::Ended { code } => {
+                self.seats.close_all(close_code(code));
+                actix::ActorContext::stop(ctx);
+            }
+            Say::Pause {} => edge.pause(),
+            Say::Moved {} => edge.follow(from, letter.epoch, &self.desk),
+            Say::NotMine {} => {}
+            Say::Enter { .. }
+            | Say::Resume { .. }
+            | Say::Announce { .. }
+            | Say::Said { .. }
+            | Say::Gone { .. }
+            | Say::Ask { .. }
+            | Say::Paused {}
+            | Say::HandOver { .. } => metrics::letter_refused("not-for-an-edge"),
+        }
+    }
+
+    /// Sends a text to a socket here. A reader that is too slow is the edge's to close.
+    fn tell(&mut self, session: SessionId, seq: Option<u64>, text: bytestring::ByteString) {
+        if let Some(Err(_full)) = self.seats.push(session, seq, text) {
+            self.stall(session);
+        }
+    }
+
+    fn stall(&mut self, session: SessionId) {
+        self.say(session, Say::Gone { session: session.0, why: Departure::Stalled });
+        self.seats.close(session, CloseCode::Stalled);
+    }
+}
+
+pub(super) fn join(session: SessionId, claims: JoinClaims) -> Input {
+    let series = TokenId::random(&mut rand::rng());
+    Input::Join(Join { session, claims, series })
+}
+
+/// A code that this version does not know is a defect somewhere.
+fn close_code(number: u16) -> CloseCode {
+    CloseCode::from_number(number).unwrap_or(CloseCode::Internal)
+}
+
+const fn gone(why: Departure) -> Gone {
+    match why {
+        Departure::Closed | Departure::Disconnected => Gone::Disconnected,
+        Departure::TimedOut => Gone::TimedOut,
+        Departure::Stalled => Gone::Stalled,
+        Departure::Refused => Gone::Refused,
+    }
+}
+
+pub(super) const fn departure(why: Gone) -> Departure {
+    match why {
+        Gone::Disconnected => Departure::Disconnected,
+        Gone::TimedOut => Departure::TimedOut,
+        Gone::Stalled => Departure::Stalled,
+        Gone::Refused => Departure::Refused,
+    }
+}

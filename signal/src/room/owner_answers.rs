@@ -1,0 +1,57 @@
+//! What the owner of a room answers to those at its door, here or on another node.
+
+use causeway_protocol::ErrorCode;
+use causeway_protocol::node::{Answer, Question, ShownKey};
+use causeway_protocol::record::RoomRecord;
+use causeway_protocol::rest::RoomFacts;
+use causeway_protocol::token::RoomRole;
+use causeway_service::clock;
+use causeway_signal_core::Key;
+
+use super::owner::Owner;
+
+impl Owner {
+    /// What one needs to know before joining.
+    pub(crate) fn facts(&self) -> RoomFacts {
+        let door = self.room.door();
+        RoomFacts {
+            room: self.room.id().clone(),
+            password_required: door.password,
+            invite_required: door.invite_only,
+            capacity: self.room.capacity(),
+            peers: self.room.peers(),
+            expires_at: self.room.expires_at(),
+        }
+    }
+
+    /// What has to be kept of the room.
+    pub(crate) fn record(&self) -> RoomRecord {
+        let password_hash = self.password.as_ref().map(|hash| hash.as_phc().to_owned());
+        self.room.record(password_hash, clock::now())
+    }
+
+    /// Lets somebody with a verified key in, or says why not.
+    pub(crate) fn admit(&mut self, key: ShownKey) -> Result<RoomRole, ErrorCode> {
+        let key = match key {
+            ShownKey::None => Key::None,
+            ShownKey::Password => Key::Password,
+            ShownKey::Invite { id, expires_at } => Key::Invite { id, expires_at },
+            ShownKey::Host => Key::Host,
+        };
+        self.room.admit(key, clock::now()).map_err(|refused| refused.code())
+    }
+
+    /// Answers another node.
+    pub(crate) fn answer(&mut self, ask: Question) -> Answer {
+        match ask {
+            Question::Facts {} => Answer::Facts { facts: Box::new(self.facts()) },
+            Question::Password {} => {
+                Answer::Password { hash: self.password.as_ref().map(|hash| hash.as_phc().to_owned()) }
+            }
+            Question::Admit { key } => match self.admit(key) {
+                Ok(role) => Answer::Admitted { role },
+                Err(code) => Answer::Refused { code },
+            },
+        }
+    }
+}

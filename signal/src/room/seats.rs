@@ -1,0 +1,144 @@
+//! The sockets of this node that are in one room.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use causeway_protocol::message::{Greeting, Pass, Position, ServerMessage};
+use causeway_protocol::{CloseCode, Now, PeerId, RoomId, UnixSeconds};
+use causeway_signal_core::SessionId;
+
+use super::desk::Desk;
+use crate::farewell::Farewell;
+use crate::ice::IceUrls;
+use crate::outbox::{Frame, Full, Outbox};
+use crate::state::Signal;
+use crate::text;
+use crate::whereabouts;
+
+/// The way to one socket that is in the room.
+pub(crate) struct Seat {
+    pub(crate) outbox: Outbox,
+    pub(crate) ice_urls: Arc<IceUrls>,
+    pub(crate) peer: PeerId,
+    /// Where we see the socket.
+    pub(crate) seen_at: IpAddr,
+    /// What it may come back with, and the last event that it was sent, once it has been greeted.
+    pub(crate) stay: Option<(Pass, Position)>,
+}
+
+/// A seat that is dropped without a word belonged to a room that panicked.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.outbox.close(Farewell::Say(CloseCode::Internal));
+    }
+}
+
+/// All seats of one room on this node. Relays hear of each where it is.
+pub(crate) struct Seats {
+    signal: Arc<Signal>,
+    room: RoomId,
+    seats: HashMap<SessionId, Seat>,
+}
+
+impl Seats {
+    pub(crate) fn new(signal: Arc<Signal>, room: RoomId) -> Self {
+        Self { signal, room, seats: HashMap::new() }
+    }
+
+    pub(crate) fn give(&mut self, session: SessionId, seat: Seat) {
+        self.seats.insert(session, seat);
+    }
+
+    pub(crate) fn of(&self, session: SessionId) -> Option<&Seat> {
+        self.seats.get(&session)
+    }
+
+    /// `None`: no such seat here.
+    pub(crate) fn push(
+        &mut self,
+        session: SessionId,
+        seq: Option<u64>,
+        text: ByteString,
+    ) -> Option<Result<(), Full>> {
+        let seat = self.seats.get_mut(&session)?;
+        if let (Some(seq), Some((_, position))) = (seq, &mut seat.stay) {
+            position.seq = seq;
+        }
+        Some(seat.outbox.push(Frame::Text(text)))
+    }
+
+    /// Greets a socket with ICE servers and a resume token. `None`: no such seat here, or any more.
+    pub(crate) fn greet(
+        &mut self,
+        session: SessionId,
+        pass: Pass,
+        greeting: Greeting,
+        room_ends: UnixSeconds,
+        desk: &Desk,
+        now: Now,
+    ) -> Option<Result<(), Full>> {
+        let seat = self.seats.get_mut(&session)?;
+        seat.stay = Some((pass.clone(), greeting.position()));
+        match desk.greet(pass, greeting, &seat.ice_urls, room_ends, now) {
+            Ok(message) => Some(seat.outbox.push(Frame::Text(text::of(&message)))),
+            Err(error) => {
+                tracing::error!(room = %self.room, %error, "no relay credential");
+                self.close(session, CloseCode::Internal);
+                None
+            }
+        }
+    }
+
+    /// The answer to `refresh-ice` of a socket that was greeted.
+    pub(crate) fn fresh_ice(
+        &self,
+        session: SessionId,
+        room_ends: UnixSeconds,
+        desk: &Desk,
+        now: Now,
+    ) -> Option<ServerMessage> {
+        let seat = self.seats.get(&session)?;
+        let (pass, _) = seat.stay.as_ref()?;
+        Some(desk.fresh_ice(pass, &seat.ice_urls, room_ends, now))
+    }
+
+    /// Takes a seat away. Its peer may have taken another meanwhile.
+    pub(crate) fn vacate(&mut self, session: SessionId) -> Option<Seat> {
+        let seat = self.seats.remove(&session)?;
+        let peer = &seat.peer;
+        let other = self.seats.values().find(|other| other.peer == *peer).map(|other| other.seen_at);
+        whereabouts::tell(&self.signal, &self.room, peer, other);
+        Some(seat)
+    }
+
+    /// Ends the socket after what it was sent, with this code.
+    pub(crate) fn close(&mut self, session: SessionId, code: CloseCode) {
+        if let Some(seat) = self.vacate(session) {
+            seat.outbox.close(Farewell::Say(code));
+        }
+    }
+
+    /// Ends all sockets.
+    pub(crate) fn close_all(&mut self, code: CloseCode) {
+        let sessions: Vec<_> = self.seats.keys().copied().collect();
+        for session in sessions {
+            self.close(session, code);
+        }
+    }
+
+    /// Tells relays where the member of this seat is.
+    pub(crate) fn tell_whereabouts_of(&self, session: SessionId) {
+        if let Some(seat) = self.seats.get(&session) {
+            whereabouts::tell(&self.signal, &self.room, &seat.peer, Some(seat.seen_at));
+        }
+    }
+
+    /// Tells relays where every member is.
+    pub(crate) fn tell_whereabouts(&self) {
+        for seat in self.seats.values() {
+            whereabouts::tell(&self.signal, &self.room, &seat.peer, Some(seat.seen_at));
+        }
+    }
+}
