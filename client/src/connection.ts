@@ -2,7 +2,8 @@
 
 import type { Environment } from "./environment.ts";
 import { Emitter, type Undo } from "./events.ts";
-import { type Candidate, type ClientMessage, type Politeness, toCandidate } from "./messages.ts";
+import { type Candidate, type Politeness, toCandidate } from "./messages.ts";
+import type { Counted } from "./outgoing.ts";
 import { type Path, pathOf } from "./path.ts";
 import { withGeneration } from "./sdp.ts";
 import type { DescriptionSeal } from "./seal.ts";
@@ -41,20 +42,32 @@ export type Signal =
 	| { readonly type: "candidate"; readonly candidate: Candidate }
 	| { readonly type: "end-of-candidates" };
 
+/** What a connection is told about the line to the room. */
+export type LineNews =
+	/** It stands again, or has room again, and what both sides said arrives. */
+	| { readonly kind: "whole" }
+	/** It stands again. What others said may be lost, and the room may not have heard what is `unsure`. */
+	| { readonly kind: "lossy"; readonly unsure: readonly Counted[] }
+	/** It ended for good. */
+	| { readonly kind: "closed" };
+
 /** What a connection needs of its session. */
 export interface ConnectionParts {
 	/** This side's own id. */
 	readonly self: string;
 	readonly peer: string;
-	readonly politeness: Politeness;
 	/** Counts the connections between the two peers from 1. */
 	readonly generation: number;
 	readonly environment: Environment;
 	readonly seal: DescriptionSeal | null;
+	politeness(): Politeness;
 	configuration(): RTCConfiguration;
+	/** Whether the server cannot be reached now and will be: until then no new way can be agreed on. */
+	isAway(): boolean;
 	/** Asks the server for fresh credentials; resolves also when none come, so that the old ones are tried. */
 	refreshIce(): Promise<void>;
-	send(message: ClientMessage): void;
+	/** False if the message could not even be kept for later. */
+	send(message: Counted): boolean;
 	/** The connection has ended and may be forgotten. */
 	ended(): void;
 }
@@ -87,6 +100,10 @@ export class Connection {
 	#attempts = 0;
 	#timer: Undo = () => {};
 	#superseded = false;
+	/** An attempt is due and waits for the server to be reachable. */
+	#held = false;
+	/** Something that had to be said was not taken. */
+	#unsaid = false;
 
 	/** Sessions make connections; apps call `session.connect`. */
 	constructor(parts: ConnectionParts) {
@@ -126,6 +143,33 @@ export class Connection {
 		if (this.#silent) return;
 		this.applyConfiguration();
 		this.pc.restartIce();
+		// The browser offers anew only when this one is answered; if it got lost, that is now or never.
+		this.#repeat("have-local-offer");
+	}
+
+	/** The line to the room has news. What works is left alone: it does not need the server. */
+	onLine(news: LineNews): void {
+		if (this.#silent) return;
+		const due = this.#held;
+		this.#held = false;
+		const connected = this.#state.kind === "connected";
+		switch (news.kind) {
+			case "whole":
+				if (this.#unsaid) this.#sayAgain();
+				break;
+			case "lossy":
+				this.#repeat("have-local-offer");
+				if (news.unsure.some((message) => message.type === "answer" && message.to === this.peer)) {
+					this.#repeat("stable");
+				}
+				break;
+			case "closed":
+				break;
+		}
+		if (connected || (news.kind !== "lossy" && !due)) return;
+		this.#timer();
+		this.#attempts = 0;
+		this.#retry();
 	}
 
 	/** Closes the connection for good. */
@@ -164,8 +208,8 @@ export class Connection {
 		return this.#superseded || this.#state.kind === "ended";
 	}
 
-	#say(message: ClientMessage): void {
-		if (!this.#silent) this.#parts.send(message);
+	#say(message: Counted): void {
+		if (!this.#silent && !this.#parts.send(message)) this.#unsaid = true;
 	}
 
 	#offer(): void {
@@ -180,25 +224,47 @@ export class Connection {
 		const step = this.#outbox.then(async () => {
 			if (this.#silent || this.pc.signalingState !== expected) return;
 			await this.pc.setLocalDescription();
-			const description = this.pc.localDescription;
-			if (description === null || (description.type !== "offer" && description.type !== "answer")) return;
-			const { self, peer, seal } = this.#parts;
-			const plain = withGeneration(description.sdp, this.generation);
-			const sdp = seal === null ? plain : await seal.seal(plain, self, peer);
-			this.#say({ type: description.type, to: peer, sdp });
+			await this.#sayDescription();
 		});
 		// The browser refuses a description only if the state moved on meanwhile; then it asks again by itself.
 		this.#outbox = step.catch(() => {});
 		return this.#outbox;
 	}
 
+	#sayAgain(): void {
+		this.#unsaid = false;
+		this.#repeat("have-local-offer");
+		this.#repeat("stable");
+	}
+
+	/** Says once more what this side described, if the negotiation stands there still: an offer, or an answer. */
+	#repeat(expected: "have-local-offer" | "stable"): void {
+		const step = this.#outbox.then(async () => {
+			const type = expected === "stable" ? "answer" : "offer";
+			if (this.#silent || this.pc.signalingState !== expected) return;
+			if (this.pc.localDescription?.type !== type) return;
+			await this.#sayDescription();
+		});
+		this.#outbox = step.catch(() => {});
+	}
+
+	/** With the candidates that have been found so far. */
+	async #sayDescription(): Promise<void> {
+		const description = this.pc.localDescription;
+		if (description === null || (description.type !== "offer" && description.type !== "answer")) return;
+		const { self, peer, seal } = this.#parts;
+		const plain = withGeneration(description.sdp, this.generation);
+		const sdp = seal === null ? plain : await seal.seal(plain, self, peer);
+		this.#say({ type: description.type, to: peer, sdp });
+	}
+
 	async #onDescription(type: "offer" | "answer", sdp: string): Promise<void> {
-		const { seal, self, peer, politeness } = this.#parts;
+		const { seal, self, peer } = this.#parts;
 		const plain = seal === null ? sdp : await seal.open(sdp, peer, self);
 		if (this.#silent) return;
 		if (plain === null) return this.close("not-authentic");
 		const collision = type === "offer" && (this.#makingOffer || this.pc.signalingState !== "stable");
-		this.#ignoringOffer = collision && politeness === "impolite";
+		this.#ignoringOffer = collision && this.#parts.politeness() === "impolite";
 		if (this.#ignoringOffer) return;
 		// A refused description leaves the negotiation where it was; the timer of the attempt ends what cannot go on.
 		const accepted = await this.pc.setRemoteDescription({ type, sdp: plain }).then(
@@ -232,7 +298,7 @@ export class Connection {
 		// An empty candidate marks the end of one generation for the browser's own use.
 		if (candidate?.candidate === "") return;
 		const to = this.peer;
-		const message: ClientMessage =
+		const message: Counted =
 			candidate === null
 				? { type: "end-of-candidates", to }
 				: { type: "candidate", to, candidate: toCandidate(candidate) };
@@ -247,6 +313,7 @@ export class Connection {
 			case "connected":
 				this.#timer();
 				this.#attempts = 0;
+				this.#held = false;
 				return this.#become({ kind: "connected" });
 			case "disconnected":
 				this.#timer();
@@ -263,6 +330,11 @@ export class Connection {
 
 	#retry(): void {
 		if (this.#superseded) return;
+		// Without the server an attempt cannot succeed, so none is spent; `onLine` goes on from here.
+		if (this.#parts.isAway()) {
+			this.#held = true;
+			return;
+		}
 		if (this.#attempts >= ATTEMPTS) return this.close("unreachable");
 		this.#attempts += 1;
 		this.#timer = this.#parts.environment.after(ATTEMPT_MS, () => this.#retry());

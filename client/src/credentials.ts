@@ -7,15 +7,17 @@ import type { IceServer } from "./messages.ts";
 /** What the credentials need of their session. */
 export interface CredentialsParts {
 	readonly environment: Environment;
-	/** Asks the server for new ones. */
+	/** Asks the server for new ones, if it can be reached; the line brings new ones by itself when it stands again. */
 	ask(): void;
-	/** New ones came because the old ones' time was nearly over. */
+	/** New ones are there, and the time of those that allocations were made with is nearly over. */
 	renewed(): void;
 }
 
 const ANSWER_MS = 5_000;
 // Credentials this fresh are not asked for again: several connections that break at once cause one request.
 const FRESH_MS = 5_000;
+// The next try when no answer came; a tenth of the shortest life is longer.
+const AGAIN_MS = 30_000;
 
 /** The credentials of one session. */
 export class Credentials {
@@ -23,7 +25,9 @@ export class Credentials {
 	#servers: readonly IceServer[] = [];
 	#receivedAt = 0;
 	#pending: { readonly done: Promise<void>; finish(): void } | null = null;
-	#timer: Undo = () => {};
+	/** The oldest credentials that an allocation may hang on are renewed then. */
+	#renewal: { readonly at: number; readonly stop: Undo } | null = null;
+	#due = false;
 	#ended = false;
 
 	constructor(parts: CredentialsParts) {
@@ -41,13 +45,14 @@ export class Credentials {
 		this.#servers = servers;
 		this.#receivedAt = environment.now();
 		this.#pending?.finish();
-		this.#timer();
 		const life = Math.max(0, expiresAt * 1000 - environment.now());
 		// Renewed when a tenth to a fifth of their life is left: by chance, so that a room does not ask all at once.
 		const early = life * (0.1 + 0.1 * environment.random());
-		this.#timer = environment.after(Math.max(FRESH_MS, life - early), () => {
-			void this.refresh().then(() => this.#parts.renewed());
-		});
+		const due = this.#due;
+		this.#due = false;
+		// Ahead of time, as after a break, allocations stay on the credentials before: their time counts on.
+		this.#renewAfter(Math.max(FRESH_MS, life - early));
+		if (due) this.#parts.renewed();
 	}
 
 	/** Resolves when fresh ones are there, or when none come in time, so that the old ones are tried. */
@@ -75,7 +80,21 @@ export class Credentials {
 	/** The session has ended: nobody can be asked any more. */
 	end(): void {
 		this.#ended = true;
-		this.#timer();
+		this.#renewal?.stop();
 		this.#pending?.finish();
+	}
+
+	#renewAfter(milliseconds: number): void {
+		const { environment } = this.#parts;
+		const at = environment.now() + milliseconds;
+		if (this.#renewal !== null && this.#renewal.at <= at) return;
+		this.#renewal?.stop();
+		const stop = environment.after(milliseconds, () => {
+			this.#renewal = null;
+			this.#due = true;
+			this.#renewAfter(AGAIN_MS);
+			void this.refresh();
+		});
+		this.#renewal = { at, stop };
 	}
 }

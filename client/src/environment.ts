@@ -21,6 +21,10 @@ export interface Environment {
 	random(): number;
 	/** Calls whenever the device may have another way to the network than before. */
 	onNetworkChange(call: () => void): Undo;
+	/** False only if the device is sure to have no network. */
+	isOnline(): boolean;
+	/** Calls when the page goes away for good: closed, reloaded, or left for another one. */
+	onPageEnd(call: () => void): Undo;
 }
 
 // setTimeout turns longer delays into 1 ms (HTML: a signed 32-bit number).
@@ -39,6 +43,8 @@ export function browser(): Environment {
 		},
 		random: () => Math.random(),
 		onNetworkChange,
+		isOnline: () => navigator.onLine,
+		onPageEnd,
 	};
 }
 
@@ -61,4 +67,13 @@ function onNetworkChange(call: () => void): Undo {
 		removeEventListener("online", call);
 		connection.removeEventListener("change", onChange);
 	};
+}
+
+function onPageEnd(call: () => void): Undo {
+	// A page that is kept may be shown again (HTML: the back/forward cache); it finds its sockets closed and resumes.
+	const onHide = ({ persisted }: PageTransitionEvent) => {
+		if (!persisted) call();
+	};
+	addEventListener("pagehide", onHide);
+	return () => removeEventListener("pagehide", onHide);
 }

@@ -13,7 +13,9 @@ export type LocalErrorCode =
 	/** The session has ended. */
 	| "closed"
 	/** No such peer in the room. */
-	| "no-such-peer";
+	| "no-such-peer"
+	/** Too much waits to be confirmed by the server, as while it cannot be reached. */
+	| "outgoing-full";
 
 /** A refusal by the server, or the failure to reach it. */
 export class CausewayError extends Error {

@@ -13,7 +13,9 @@ export { browser, type Environment, type Socket } from "./environment.ts";
 export { CausewayError, type LocalErrorCode } from "./error.ts";
 export type { Undo } from "./events.ts";
 export { type JoinOptions, joinRoom } from "./join.ts";
-export type { LeaveReason, Peer, Politeness, RelayUsage, Role } from "./messages.ts";
+export type { Closed, Status } from "./line.ts";
+export type { Knocker, LeaveReason, Peer, Politeness, RelayUsage, Role } from "./messages.ts";
+export type { Counted } from "./outgoing.ts";
 export type { Path, PathEnd } from "./path.ts";
 export type {
 	CreateInvite,
@@ -23,5 +25,6 @@ export type {
 	RoomCreated,
 	RoomFacts,
 } from "./rest.ts";
+export type { StateEntry } from "./room-view.ts";
 export { type DescriptionSeal, fingerprintSeal } from "./seal.ts";
-export type { Closed, Session, SessionEvents, SessionOptions } from "./session.ts";
+export type { Session, SessionEvents, SessionOptions } from "./session.ts";

@@ -1,19 +1,6 @@
-//! The messages on the signaling WebSocket, as in crates/protocol/src/message.rs: their types, and the guard
-//! that everything from the server passes.
+//! The messages on the signaling WebSocket, as in crates/protocol/src/message.rs.
 
 import type { ErrorCode } from "./codes.ts";
-import {
-	type Check,
-	isAnything,
-	isBoolean,
-	isCount,
-	isListOf,
-	isOneOf,
-	isRecord,
-	isShape,
-	isString,
-	optional,
-} from "./guard.ts";
 
 /** The version of the protocol that this client speaks. */
 export const PROTOCOL_VERSION = 1;
@@ -26,8 +13,16 @@ export type Role = "host" | "guest";
 /** Who gives way when two offers cross (W3C WebRTC §10.7). */
 export type Politeness = "polite" | "impolite";
 
-/** Why a peer is no longer in the room. */
-export type LeaveReason = "left" | "disconnected" | "timed-out" | "stalled" | "refused" | "displaced";
+/** Why a peer is no longer in the room. A newer server may use one that this client does not know. */
+export type LeaveReason =
+	| "left"
+	| "disconnected"
+	| "timed-out"
+	| "stalled"
+	| "refused"
+	| "displaced"
+	| "kicked"
+	| (string & Record<never, never>);
 
 /** Another peer in the room, seen from here. */
 export interface Peer {
@@ -36,6 +31,22 @@ export interface Peer {
 	readonly role: Role;
 	/** How *this* side behaves towards it when offers collide. */
 	readonly youAre: Politeness;
+}
+
+/** Somebody who waits to be let in. */
+export interface Knocker {
+	readonly id: string;
+	readonly name?: string;
+}
+
+/** One entry of the room's state, as it travels. */
+export interface StateItem {
+	readonly key: string;
+	readonly value: unknown;
+	/** Who set it. */
+	readonly by: string;
+	/** When it goes by itself, in seconds since 1970. */
+	readonly expiresAt?: number;
 }
 
 /** An ICE candidate as it travels: the browser's `RTCIceCandidateInit` without nulls. */
@@ -65,146 +76,140 @@ export interface RelayUsage {
 	readonly receivedBytes: number;
 }
 
-/** The server's first message. Times are seconds since 1970. */
-export interface Welcome {
-	readonly type: "welcome";
-	readonly version: number;
+/** How the room stands for one of its members. Times are seconds since 1970. */
+export interface Snapshot {
 	readonly room: string;
 	readonly peer: string;
 	readonly role: Role;
 	readonly epoch: number;
 	readonly seq: number;
+	/** Who else is there, those who are away for a moment too. */
 	readonly peers: readonly Peer[];
-	readonly iceServers: readonly IceServer[];
-	readonly iceExpiresAt: number;
+	readonly state: readonly StateItem[];
+	/** Whether nobody new comes in. */
+	readonly locked: boolean;
+	/** Whether guests wait until a host admits them. */
+	readonly lobby: boolean;
+	/** Who waits; empty for all but hosts. */
+	readonly waiting: readonly Knocker[];
 	readonly expiresAt: number;
 }
 
-/** Everything that the server says. */
-export type ServerMessage =
-	| Welcome
+/** What a WebSocket is given with its greeting. */
+export interface EntryGrant {
+	/** For `resume`; it replaces the one before. */
+	readonly resumeToken: string;
+	/** How long the room waits for a member whose WebSocket broke. */
+	readonly resumeSeconds: number;
+	readonly iceServers: readonly IceServer[];
+	readonly iceExpiresAt: number;
+}
+
+/** The server's first message. */
+export interface Welcome extends Snapshot, EntryGrant {
+	readonly type: "welcome";
+	readonly version: number;
+}
+
+/** Nothing was lost; the missed events follow. */
+export interface Resumed extends EntryGrant {
+	readonly type: "resumed";
+	readonly epoch: number;
+	/** The room's latest event. Those up to it that were missed follow, so it is not this client's position yet. */
+	readonly seq: number;
+	/** How many of this client's messages the room has taken. */
+	readonly received: number;
+}
+
+/** Something may be lost; this is how the room stands. */
+export interface Resync extends Snapshot, EntryGrant {
+	readonly type: "resync";
+	/** Absent: nobody knows, and counting begins anew. */
+	readonly received?: number;
+}
+
+/** What happened in the room; numbered, so that each is heard once. */
+export type RoomEvent =
 	| { readonly type: "peer-joined"; readonly seq: number; readonly peer: Peer }
 	| { readonly type: "peer-left"; readonly seq: number; readonly peer: string; readonly reason: LeaveReason }
-	| { readonly type: "offer"; readonly from: string; readonly sdp: string }
-	| { readonly type: "answer"; readonly from: string; readonly sdp: string }
-	| { readonly type: "candidate"; readonly from: string; readonly candidate: Candidate }
-	| { readonly type: "end-of-candidates"; readonly from: string }
-	| { readonly type: "app"; readonly from: string; readonly data: unknown }
+	| { readonly type: "peer-role"; readonly seq: number; readonly peer: string; readonly role: Role }
+	| { readonly type: "offer"; readonly seq: number; readonly from: string; readonly sdp: string }
+	| { readonly type: "answer"; readonly seq: number; readonly from: string; readonly sdp: string }
+	| {
+			readonly type: "candidate";
+			readonly seq: number;
+			readonly from: string;
+			readonly candidate: Candidate;
+	  }
+	| { readonly type: "end-of-candidates"; readonly seq: number; readonly from: string }
+	| { readonly type: "app"; readonly seq: number; readonly from: string; readonly data: unknown }
+	| ({ readonly type: "state"; readonly seq: number } & StateChange)
+	| { readonly type: "locked"; readonly seq: number; readonly locked: boolean; readonly by: string }
+	| { readonly type: "knock"; readonly seq: number; readonly peer: Knocker }
+	| { readonly type: "knock-gone"; readonly seq: number; readonly peer: Knocker };
+
+/** An entry of the room's state was set, or is gone. */
+export interface StateChange {
+	readonly key: string;
+	/** Absent: deleted, or its time was over. */
+	readonly value?: unknown;
+	readonly by: string;
+	readonly expiresAt?: number;
+}
+
+/** What the server says to this client alone, about the stay in the room. */
+export type Notice =
 	| { readonly type: "ice-servers"; readonly iceServers: readonly IceServer[]; readonly iceExpiresAt: number }
 	| ({ readonly type: "relay-usage" } & RelayUsage)
-	| { readonly type: "pong"; readonly nonce: number }
-	| { readonly type: "error"; readonly code: ErrorCode; readonly message: string; readonly refused?: string }
+	| { readonly type: "error"; readonly code: ErrorCode; readonly message: string; readonly refused?: string };
+
+/** What the server says about the line between the two. */
+export type LineMessage =
+	| Welcome
+	| Resumed
+	| Resync
+	| { readonly type: "waiting" }
+	| { readonly type: "degraded"; readonly since: number }
+	| { readonly type: "recovered" }
+	| { readonly type: "pong"; readonly nonce: number; readonly received: number }
 	| { readonly type: "closing"; readonly code: number; readonly reason: string; readonly reconnect: boolean };
+
+/** Everything that the server says. */
+export type ServerMessage = RoomEvent | Notice | LineMessage;
 
 /** Everything that a client says. */
 export type ClientMessage =
 	| { readonly type: "hello"; readonly version: number; readonly token: string }
+	| {
+			readonly type: "resume";
+			readonly version: number;
+			readonly token: string;
+			readonly epoch: number;
+			readonly seq: number;
+	  }
 	| { readonly type: "offer"; readonly to: string; readonly sdp: string }
 	| { readonly type: "answer"; readonly to: string; readonly sdp: string }
 	| { readonly type: "candidate"; readonly to: string; readonly candidate: Candidate }
 	| { readonly type: "end-of-candidates"; readonly to: string }
 	| { readonly type: "app"; readonly to?: string; readonly data: unknown }
+	| {
+			readonly type: "set-state";
+			readonly key: string;
+			readonly value?: unknown;
+			readonly ttlSeconds?: number;
+	  }
+	| { readonly type: "admit"; readonly peer: string }
+	| { readonly type: "deny"; readonly peer: string }
+	| { readonly type: "kick"; readonly peer: string; readonly ban?: boolean; readonly reason?: string }
+	| { readonly type: "lock"; readonly locked: boolean }
+	| { readonly type: "claim-host"; readonly token: string }
 	| { readonly type: "refresh-ice" }
 	| { readonly type: "ping"; readonly nonce: number }
 	| { readonly type: "leave" };
 
-const isRole = isOneOf("host", "guest");
-
-const isPeer: Check<Peer> = isShape({
-	id: isString,
-	name: optional(isString),
-	role: isRole,
-	youAre: isOneOf("polite", "impolite"),
-});
-
-const isCandidate: Check<Candidate> = isShape({
-	candidate: isString,
-	sdpMid: optional(isString),
-	sdpMLineIndex: optional(isCount),
-	usernameFragment: optional(isString),
-});
-
-const isIceServer: Check<IceServer> = isShape({
-	urls: isListOf(isString),
-	username: optional(isString),
-	credential: optional(isString),
-});
-
-type Checks = { readonly [K in ServerMessage["type"]]: Check<Extract<ServerMessage, { type: K }>> };
-
-const CHECKS: Checks = {
-	welcome: isShape({
-		type: isOneOf("welcome"),
-		version: isCount,
-		room: isString,
-		peer: isString,
-		role: isRole,
-		epoch: isCount,
-		seq: isCount,
-		peers: isListOf(isPeer),
-		iceServers: isListOf(isIceServer),
-		iceExpiresAt: isCount,
-		expiresAt: isCount,
-	}),
-	"peer-joined": isShape({ type: isOneOf("peer-joined"), seq: isCount, peer: isPeer }),
-	"peer-left": isShape({
-		type: isOneOf("peer-left"),
-		seq: isCount,
-		peer: isString,
-		reason: isOneOf("left", "disconnected", "timed-out", "stalled", "refused", "displaced"),
-	}),
-	offer: isShape({ type: isOneOf("offer"), from: isString, sdp: isString }),
-	answer: isShape({ type: isOneOf("answer"), from: isString, sdp: isString }),
-	candidate: isShape({ type: isOneOf("candidate"), from: isString, candidate: isCandidate }),
-	"end-of-candidates": isShape({ type: isOneOf("end-of-candidates"), from: isString }),
-	app: isShape({ type: isOneOf("app"), from: isString, data: isAnything }),
-	"ice-servers": isShape({
-		type: isOneOf("ice-servers"),
-		iceServers: isListOf(isIceServer),
-		iceExpiresAt: isCount,
-	}),
-	"relay-usage": isShape({
-		type: isOneOf("relay-usage"),
-		peer: isString,
-		node: isString,
-		allocations: isCount,
-		sentBytes: isCount,
-		receivedBytes: isCount,
-	}),
-	pong: isShape({ type: isOneOf("pong"), nonce: isCount }),
-	error: isShape({
-		type: isOneOf("error"),
-		code: isString,
-		message: isString,
-		refused: optional(isString),
-	}),
-	closing: isShape({ type: isOneOf("closing"), code: isCount, reason: isString, reconnect: isBoolean }),
-};
-
-const isKnownType = (type: unknown): type is ServerMessage["type"] =>
-	typeof type === "string" && Object.hasOwn(CHECKS, type);
-
-/** Reads one message of the server; null if it is none that this client knows. */
-export function parseServerMessage(value: unknown): ServerMessage | null {
-	if (!isRecord(value)) return null;
-	const type = value["type"];
-	if (!isKnownType(type)) return null;
-	return CHECKS[type](value) ? value : null;
-}
-
 /** A message as it travels. */
 export function encode(message: ClientMessage): string {
 	return JSON.stringify(message);
-}
-
-/** Reads what a WebSocket brought; null if it is no message that this client knows. */
-export function decode(data: unknown): ServerMessage | null {
-	if (typeof data !== "string") return null;
-	try {
-		return parseServerMessage(JSON.parse(data));
-	} catch {
-		return null;
-	}
 }
 
 /** The candidate of the browser's event as it travels; null for the marker of the end. */

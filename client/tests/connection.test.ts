@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { Connection, type ConnectionParts } from "../src/connection.ts";
-import type { ClientMessage, Politeness } from "../src/messages.ts";
+import type { Politeness } from "../src/messages.ts";
+import type { Counted } from "../src/outgoing.ts";
 import { type DescriptionSeal, fingerprintSeal } from "../src/seal.ts";
 import { settle } from "./support/clock.ts";
 import { FakeEnvironment } from "./support/environment.ts";
@@ -12,19 +13,24 @@ interface Side {
 	readonly connection: Connection;
 	readonly pc: FakePeerConnection;
 	readonly environment: FakeEnvironment;
-	readonly sent: ClientMessage[];
+	readonly sent: Counted[];
 	refreshes: number;
 	ended: boolean;
+	/** The line to the room is away. */
+	away: boolean;
+	/** The line takes what is said. */
+	takes: boolean;
 }
 
 function side(self: string, peer: string, politeness: Politeness, seal: DescriptionSeal | null = null): Side {
 	const environment = new FakeEnvironment();
-	const sent: ClientMessage[] = [];
+	const sent: Counted[] = [];
 	const made: { side: Side | null } = { side: null };
 	const parts: ConnectionParts = {
 		self,
 		peer,
-		politeness,
+		politeness: () => politeness,
+		isAway: () => made.side?.away ?? false,
 		generation: 1,
 		environment,
 		seal,
@@ -32,7 +38,11 @@ function side(self: string, peer: string, politeness: Politeness, seal: Descript
 		refreshIce: async () => {
 			if (made.side !== null) made.side.refreshes += 1;
 		},
-		send: (message) => sent.push(message),
+		send: (message) => {
+			if (made.side?.takes === false) return false;
+			sent.push(message);
+			return true;
+		},
 		ended: () => {
 			if (made.side !== null) made.side.ended = true;
 		},
@@ -40,7 +50,7 @@ function side(self: string, peer: string, politeness: Politeness, seal: Descript
 	const connection = new Connection(parts);
 	const [pc] = environment.connections;
 	if (pc === undefined) throw new Error("a connection makes a peer connection");
-	made.side = { connection, pc, environment, sent, refreshes: 0, ended: false };
+	made.side = { connection, pc, environment, sent, refreshes: 0, ended: false, away: false, takes: true };
 	return made.side;
 }
 
@@ -208,6 +218,74 @@ describe("a break", () => {
 		await alice.environment.clock.advance(44_999);
 		expect(alice.connection.state.kind).toBe("interrupted");
 	});
+});
+
+describe("the line to the room", () => {
+	const types = ({ sent }: Side) => sent.map(({ type }) => type);
+	const offered = async () => {
+		const alice = side("alice", "bob", "impolite");
+		alice.pc.need();
+		await settle();
+		await settle();
+		expect(types(alice)).toEqual(["offer"]);
+		return alice;
+	};
+
+	test("that lost something hears an unanswered offer again, the same one", async () => {
+		const alice = await offered();
+		alice.connection.onLine({ kind: "lossy", unsure: [] });
+		await settle();
+		await settle();
+		const [first, ...again] = alice.sent;
+		expect(again.length).toBeGreaterThan(0);
+		for (const message of again) expect(message).toEqual(first);
+	});
+
+	test("that may have lost an answer hears it again", async () => {
+		const [alice, bob] = [await offered(), side("bob", "alice", "polite")];
+		await exchange(alice, bob, agreed(alice, bob));
+		for (const each of [alice, bob]) each.pc.become("connected");
+		const answer: Counted = { type: "answer", to: "alice", sdp: "" };
+		bob.connection.onLine({ kind: "lossy", unsure: [answer] });
+		alice.connection.onLine({ kind: "lossy", unsure: [] });
+		await settle();
+		expect([types(alice), types(bob)]).toEqual([[], ["answer"]]);
+	});
+
+	test("that took no more hears what it missed when it has room again", async () => {
+		const alice = side("alice", "bob", "impolite");
+		alice.takes = false;
+		alice.pc.need();
+		await settle();
+		await settle();
+		expect(types(alice)).toEqual([]);
+		alice.takes = true;
+		alice.connection.onLine({ kind: "whole" });
+		await settle();
+		expect(types(alice)).toEqual(["offer"]);
+	});
+
+	test("that is away makes attempts wait, and nothing is said twice when it is back", async () => {
+		const alice = await offered();
+		alice.away = true;
+		await alice.environment.clock.advance(120_000);
+		expect(alice.pc.calls).toEqual([]);
+		expect(alice.connection.state.kind).toBe("connecting");
+		alice.away = false;
+		alice.connection.onLine({ kind: "whole" });
+		await settle();
+		expect(alice.pc.calls).toEqual(["setConfiguration", "restartIce"]);
+	});
+});
+
+test("an offer that nobody answers is made again with each attempt", async () => {
+	const alice = side("alice", "bob", "impolite");
+	alice.pc.need();
+	await settle();
+	await settle();
+	await alice.environment.clock.advance(15_000);
+	await settle();
+	expect(alice.sent.map(({ type }) => type)).toEqual(["offer", "offer"]);
 });
 
 test("a connection that never comes about ends", async () => {

@@ -11,6 +11,8 @@ const CLIENT = join(import.meta.dirname, "..");
 const PREAMBLES = [
 	"",
 	'import type { Session } from "@causeway/client";\ndeclare const session: Session;\n',
+	'import type { Session } from "@causeway/client";\ndeclare const session: Session;\n',
+	"declare const server: string;\ndeclare const room: string;\n",
 	"declare const server: string;\ndeclare const room: string;\n",
 ];
 

@@ -4,32 +4,20 @@ import { describe, expect, test } from "vitest";
 import { CausewayError } from "../src/error.ts";
 import { isRecord } from "../src/guard.ts";
 import { type JoinOptions, joinRoom } from "../src/join.ts";
-import type { Closed } from "../src/session.ts";
+import type { Closed } from "../src/line.ts";
 import { settle } from "./support/clock.ts";
 import { FakeEnvironment } from "./support/environment.ts";
+import { HOUR_MS, welcome } from "./support/room.ts";
 
-const HOUR_MS = 3_600_000;
-
-const welcome = (environment: FakeEnvironment, more: object = {}) => ({
-	type: "welcome",
-	version: 1,
-	room: "kitchen",
-	peer: "alice",
-	role: "host",
-	epoch: 1,
-	seq: 2,
-	peers: [{ id: "bob", role: "guest", youAre: "polite" }],
-	iceServers: [{ urls: ["turn:relay.example:3478"], username: "u", credential: "c" }],
-	iceExpiresAt: Math.ceil((environment.now() + HOUR_MS) / 1000),
-	expiresAt: (environment.now() + 24 * HOUR_MS) / 1000,
-	...more,
-});
-
-async function join(environment = new FakeEnvironment(), more: Partial<JoinOptions> = {}) {
+async function join(
+	environment = new FakeEnvironment(),
+	more: Partial<JoinOptions> = {},
+	snapshot: object = {},
+) {
 	const joining = joinRoom({ server: "http://localhost:8080", room: "kitchen", environment, ...more });
 	await settle();
 	environment.open();
-	environment.say(welcome(environment));
+	environment.say(welcome(environment, snapshot));
 	return { session: await joining, environment, socket: environment.socket };
 }
 
@@ -80,15 +68,111 @@ describe("joining", () => {
 		await expect(joining).rejects.toMatchObject({ code: "room-full" });
 	});
 
-	test("a server that never welcomes is left after a while", async () => {
+	test("a server that shuts down in between is not the only one", async () => {
 		const environment = new FakeEnvironment();
 		const joining = joinRoom({ server: "http://localhost", room: "kitchen", environment });
 		await settle();
+		environment.open();
+		environment.say({ type: "closing", code: 4503, reason: "draining", reconnect: true });
+		environment.closeSocket(4503, "draining");
+		await environment.clock.advance(250);
+		expect(environment.sockets).toHaveLength(2);
+		environment.open();
+		expect(environment.socket.sent).toEqual([{ type: "hello", version: 1, token: "token" }]);
+		environment.say(welcome(environment));
+		expect((await joining).status.kind).toBe("connected");
+		await environment.clock.advance(60_000);
+		expect(environment.sockets).toHaveLength(2);
+	});
+
+	test("that nobody answers is given up in time", async () => {
+		const environment = new FakeEnvironment();
+		environment.luck = 1;
+		const joining = joinRoom({ server: "http://localhost", room: "kitchen", environment });
+		const refused = expect(joining).rejects.toMatchObject({ code: "join-refused" });
+		await settle();
+		for (let second = 0; second <= 15; second++) {
+			environment.closeSocket(1006);
+			await environment.clock.advance(1_000);
+		}
+		environment.closeSocket(1006);
+		await refused;
+		const { length } = environment.sockets;
+		await environment.clock.advance(60_000);
+		expect(environment.sockets).toHaveLength(length);
+	});
+
+	test("a server that never welcomes is left after a while", async () => {
+		const environment = new FakeEnvironment();
+		const joining = joinRoom({ server: "http://localhost", room: "kitchen", environment });
+		const refused = expect(joining).rejects.toMatchObject({ code: "join-refused" });
+		await settle();
 		await environment.clock.advance(15_000);
 		expect(environment.socket.closedByClient).toBe(true);
-		environment.closeSocket(1006);
-		await expect(joining).rejects.toMatchObject({ code: "join-refused" });
+		await refused;
 	});
+});
+
+describe("a lobby", () => {
+	const wait = async (more: Partial<JoinOptions> = {}) => {
+		const environment = new FakeEnvironment();
+		let waits = 0;
+		const onWaiting = () => {
+			waits += 1;
+		};
+		const joining = joinRoom({
+			server: "http://localhost",
+			room: "kitchen",
+			environment,
+			onWaiting,
+			...more,
+		});
+		await settle();
+		environment.open();
+		environment.say({ type: "waiting" });
+		return { environment, joining, waits };
+	};
+
+	test("is waited in for as long as it takes, with signs of life", async () => {
+		const { environment, joining, waits } = await wait();
+		await environment.clock.advance(600_000);
+		expect(environment.socket.types.filter((type) => type === "ping")).toHaveLength(40);
+		environment.say(welcome(environment));
+		expect((await joining).peer).toBe("alice");
+		expect(waits).toBe(1);
+	});
+
+	test("that a host lets nobody out of carries the server's code", async () => {
+		const { environment, joining } = await wait();
+		environment.say({ type: "error", code: "entry-denied", message: "A host did not let you in." });
+		environment.closeSocket(4403, "kicked");
+		await expect(joining).rejects.toMatchObject({ code: "entry-denied" });
+		await environment.clock.advance(60_000);
+		expect(environment.sockets).toHaveLength(1);
+	});
+
+	test("can be given up", async () => {
+		const abort = new AbortController();
+		const { environment, joining } = await wait({ signal: abort.signal });
+		abort.abort(new Error("enough"));
+		await expect(joining).rejects.toThrow("enough");
+		expect(environment.socket.closedByClient).toBe(true);
+	});
+
+	test("with a dead network is not waited in", async () => {
+		const { environment, joining } = await wait();
+		const refused = expect(joining).rejects.toMatchObject({ code: "join-refused" });
+		environment.answersPings = false;
+		await environment.clock.advance(60_000);
+		expect(environment.socket.closedByClient).toBe(true);
+		await refused;
+	});
+});
+
+test("a token of the app's own server needs no HTTP", async () => {
+	const { environment, socket } = await join(new FakeEnvironment(), { token: "minted" });
+	expect(environment.requests).toEqual([]);
+	expect(socket.sent).toEqual([{ type: "hello", version: 1, token: "minted" }]);
 });
 
 describe("peers", () => {
@@ -113,7 +197,7 @@ describe("peers", () => {
 		const { session, environment } = await join();
 		const seen: string[] = [];
 		session.on("connection", ({ peer, pc }) => seen.push(`${peer} ${pc.signalingState}`));
-		environment.say({ type: "offer", from: "bob", sdp: "v=0\r\n" });
+		environment.say({ type: "offer", seq: 3, from: "bob", sdp: "v=0\r\n" });
 		await settle();
 		await settle();
 		await settle();
@@ -123,8 +207,8 @@ describe("peers", () => {
 
 	test("an offer of somebody who is not in the room, and a stray candidate, begin nothing", async () => {
 		const { session, environment } = await join();
-		environment.say({ type: "offer", from: "mallory", sdp: "v=0\r\n" });
-		environment.say({ type: "candidate", from: "bob", candidate: { candidate: "x" } });
+		environment.say({ type: "offer", seq: 3, from: "mallory", sdp: "v=0\r\n" });
+		environment.say({ type: "candidate", seq: 4, from: "bob", candidate: { candidate: "x" } });
 		expect(session.connections.size).toBe(0);
 	});
 
@@ -147,6 +231,93 @@ describe("peers", () => {
 		const { session } = await join();
 		expect(session.connect("bob")).toBe(session.connect("bob"));
 		expect(() => session.connect("mallory")).toThrow(expect.objectContaining({ code: "no-such-peer" }));
+	});
+});
+
+describe("the room", () => {
+	const stay = async () => {
+		const joined = await join();
+		const seen: unknown[] = [];
+		const { session } = joined;
+		session.on("state", (event) => seen.push(event));
+		session.on("locked", (event) => seen.push(event));
+		session.on("peer-role", (event) => seen.push(event));
+		session.on("knock", ({ id }) => seen.push(`knock ${id}`));
+		session.on("knock-gone", ({ id }) => seen.push(`gone ${id}`));
+		return { ...joined, seen };
+	};
+
+	test("is as the welcome says", async () => {
+		const { session } = await join(
+			new FakeEnvironment(),
+			{},
+			{
+				state: [{ key: "slide", value: { page: 7 }, by: "bob", expiresAt: 1_800_000_600 }],
+				locked: true,
+				lobby: true,
+				waiting: [{ id: "dave", name: "Dave" }],
+			},
+		);
+		expect([...session.state]).toEqual([
+			["slide", { value: { page: 7 }, by: "bob", expiresAt: 1_800_000_600_000 }],
+		]);
+		expect([session.locked, session.lobby]).toEqual([true, true]);
+		expect([...session.waiting.keys()]).toEqual(["dave"]);
+	});
+
+	test("changes, and says so", async () => {
+		const { session, environment, seen } = await stay();
+		environment.say({ type: "state", seq: 3, key: "slide", value: 7, by: "bob", expiresAt: 1_800_000_600 });
+		expect(session.state.get("slide")?.value).toBe(7);
+		environment.say({ type: "state", seq: 4, key: "slide", by: "bob" });
+		environment.say({ type: "locked", seq: 5, locked: true, by: "bob" });
+		environment.say({ type: "peer-role", seq: 6, peer: "bob", role: "host" });
+		environment.say({ type: "peer-role", seq: 7, peer: "alice", role: "guest" });
+		environment.say({ type: "knock", seq: 8, peer: { id: "dave" } });
+		expect([...session.waiting.keys()]).toEqual(["dave"]);
+		environment.say({ type: "knock-gone", seq: 9, peer: { id: "dave" } });
+		expect(seen).toEqual([
+			{ key: "slide", entry: { value: 7, by: "bob", expiresAt: 1_800_000_600_000 }, by: "bob" },
+			{ key: "slide", entry: null, by: "bob" },
+			{ locked: true, by: "bob" },
+			{ peer: "bob", role: "host" },
+			{ peer: "alice", role: "guest" },
+			"knock dave",
+			"gone dave",
+		]);
+		expect([session.locked, session.role, session.peers.get("bob")?.role]).toEqual([true, "guest", "host"]);
+		expect([session.state.size, session.waiting.size]).toEqual([0, 0]);
+	});
+
+	test("is governed with messages as documented", async () => {
+		const { session, socket } = await stay();
+		session.setState("slide", { page: 7 }, { ttlSeconds: 600 });
+		session.deleteState("slide");
+		session.admit("dave");
+		session.deny("erin");
+		session.kick("bob");
+		session.kick("carol", { ban: true, reason: "Please stop shouting." });
+		session.lock();
+		session.unlock();
+		session.claimHost("token");
+		expect(socket.sent.slice(1)).toEqual([
+			{ type: "set-state", key: "slide", value: { page: 7 }, ttlSeconds: 600 },
+			{ type: "set-state", key: "slide" },
+			{ type: "admit", peer: "dave" },
+			{ type: "deny", peer: "erin" },
+			{ type: "kick", peer: "bob" },
+			{ type: "kick", peer: "carol", ban: true, reason: "Please stop shouting." },
+			{ type: "lock", locked: true },
+			{ type: "lock", locked: false },
+			{ type: "claim-host", token: "token" },
+		]);
+	});
+
+	test("that sends a peer away ends the connection to it", async () => {
+		const { session, environment } = await stay();
+		const bob = session.connect("bob");
+		environment.say({ type: "peer-left", seq: 3, peer: "bob", reason: "kicked" });
+		expect(bob.state).toEqual({ kind: "ended", reason: "peer-left" });
 	});
 });
 
@@ -178,7 +349,7 @@ describe("a later connection to the same peer", () => {
 		session.connect("bob");
 		const seen: number[] = [];
 		session.on("connection", (connection) => seen.push(connection.generation));
-		environment.say({ type: "offer", from: "bob", sdp: "v=0\r\na=causeway-generation:2\r\n" });
+		environment.say({ type: "offer", seq: 3, from: "bob", sdp: "v=0\r\na=causeway-generation:2\r\n" });
 		await wait();
 		expect(seen).toEqual([2]);
 		expect(generation(environment.socket.sent.map((message) => JSON.stringify(message)).join())).toBe("2");
@@ -189,8 +360,8 @@ describe("a later connection to the same peer", () => {
 		session.connect("bob");
 		session.reconnect("bob");
 		const [, pc] = environment.connections;
-		environment.say({ type: "offer", from: "bob", sdp: "v=0\r\n" });
-		environment.say({ type: "answer", from: "bob", sdp: "v=0\r\n" });
+		environment.say({ type: "offer", seq: 3, from: "bob", sdp: "v=0\r\n" });
+		environment.say({ type: "answer", seq: 4, from: "bob", sdp: "v=0\r\n" });
 		await wait();
 		expect(pc?.remoteDescription).toBeNull();
 		expect(environment.connections).toHaveLength(2);
@@ -204,7 +375,7 @@ describe("credentials", () => {
 		environment.connections[0]?.become("connected");
 		await environment.clock.advance(0.89 * HOUR_MS - 1);
 		expect(socket.types).not.toContain("refresh-ice");
-		await environment.clock.advance(0.02 * HOUR_MS);
+		await environment.clock.advance(0.01 * HOUR_MS + 1);
 		expect(socket.types.filter((type) => type === "refresh-ice")).toHaveLength(1);
 		environment.say({
 			type: "ice-servers",
@@ -227,6 +398,33 @@ describe("credentials", () => {
 			iceServers: [],
 			iceExpiresAt: Math.ceil((environment.now() + HOUR_MS) / 1000),
 		});
+		await settle();
+		expect(pc.calls).toContain("restartIce");
+	});
+
+	test("that nobody answers for are asked for again", async () => {
+		const { environment, socket } = await join();
+		await environment.clock.advance(0.9 * HOUR_MS + 60_000);
+		expect(socket.types.filter((type) => type === "refresh-ice")).toHaveLength(3);
+	});
+
+	test("that come ahead of time do not prolong the allocations of those before", async () => {
+		const { session, environment } = await join();
+		session.connect("bob");
+		const [pc] = environment.connections;
+		if (pc === undefined) throw new Error("connect makes one");
+		pc.stats = relayed;
+		pc.become("connected");
+		const fresh = () => ({
+			type: "ice-servers",
+			iceServers: [],
+			iceExpiresAt: Math.ceil((environment.now() + HOUR_MS) / 1000),
+		});
+		await environment.clock.advance(0.8 * HOUR_MS);
+		environment.say(fresh());
+		await environment.clock.advance(0.1 * HOUR_MS);
+		expect(environment.socket.types).toContain("refresh-ice");
+		environment.say(fresh());
 		await settle();
 		expect(pc.calls).toContain("restartIce");
 	});
@@ -283,45 +481,38 @@ describe("the end", () => {
 
 	test("is told with what the server said last", async () => {
 		const { environment, seen } = await closings();
-		environment.say({ type: "closing", code: 4503, reason: "draining", reconnect: true });
-		environment.closeSocket(4503, "draining");
-		expect(seen).toEqual([{ code: 4503, reason: "draining", reconnect: true }]);
+		environment.say({ type: "closing", code: 4410, reason: "room-closed", reconnect: false });
+		environment.closeSocket(4410, "room-closed");
+		expect(seen).toEqual([{ code: 4410, reason: "room-closed", reconnect: false }]);
 		expect(environment.watched).toBe(false);
-	});
-
-	test("a broken connection may be tried again", async () => {
-		const { environment, seen } = await closings();
-		environment.closeSocket(1006);
-		expect(seen).toEqual([{ code: 1006, reason: "connection-lost", reconnect: true }]);
-	});
-
-	test("silence is noticed although the socket seems open", async () => {
-		const { environment, socket, seen } = await closings();
-		await environment.clock.advance(30_000);
-		socket.onPing = null;
-		await environment.clock.advance(45_000);
-		expect(seen).toEqual([]);
-		expect(socket.types.filter((type) => type === "ping")).toHaveLength(5);
-		await environment.clock.advance(15_000);
-		expect(seen).toEqual([{ code: 4408, reason: "timed-out", reconnect: true }]);
-		expect(socket.closedByClient).toBe(true);
 	});
 
 	test("leaves connections that stand alone", async () => {
 		const { session, environment } = await closings();
 		const bob = session.connect("bob");
 		environment.connections[0]?.become("connected");
-		environment.closeSocket(1006);
+		environment.closeSocket(4410, "room-closed");
 		expect(bob.state.kind).toBe("connected");
+		expect(session.connect("bob")).toBe(bob);
 		expect(() => session.connect("carol")).toThrow(expect.objectContaining({ code: "closed" }));
+		expect(() => session.sendApp("more")).toThrow(expect.objectContaining({ code: "closed" }));
+	});
+
+	test("of the page is a farewell", async () => {
+		const { environment, socket, seen } = await closings();
+		environment.endPage();
+		expect(socket.types.at(-1)).toBe("leave");
+		expect(seen).toEqual([{ code: 1000, reason: "left", reconnect: false }]);
+		expect(environment.watched).toBe(false);
 	});
 
 	test("leaving says so and closes every connection", async () => {
-		const { session, environment, socket, seen } = await closings();
+		const { session, socket, seen } = await closings();
 		const bob = session.connect("bob");
 		session.leave();
-		environment.closeSocket(1000);
+		session.leave();
 		expect(socket.types.at(-1)).toBe("leave");
+		expect(socket.closeCode).toBe(1000);
 		expect(bob.state).toEqual({ kind: "ended", reason: "closed" });
 		expect(seen).toEqual([{ code: 1000, reason: "left", reconnect: false }]);
 	});

@@ -8,9 +8,11 @@ import { FakePeerConnection, isPeerConnection } from "./peer-connection.ts";
 /** The server's end of a WebSocket. */
 export class FakeSocket {
 	readonly sent: unknown[] = [];
-	/** Called for every ping, as a living server answers it. */
-	onPing: ((nonce: unknown) => void) | null = null;
-	closedByClient = false;
+	/** Called for every message of the client. */
+	onSent: ((message: unknown) => void) | null = null;
+	/** The code that the client closed with. */
+	closeCode: number | null = null;
+	#closed = false;
 	onopen: Socket["onopen"] = null;
 	onmessage: Socket["onmessage"] = null;
 	onclose: Socket["onclose"] = null;
@@ -18,16 +20,45 @@ export class FakeSocket {
 	send(data: unknown): void {
 		const message: unknown = JSON.parse(String(data));
 		this.sent.push(message);
-		if (isRecord(message) && message["type"] === "ping") this.onPing?.(message["nonce"]);
+		this.onSent?.(message);
 	}
 
-	close(): void {
-		this.closedByClient = true;
+	close(code = 1005): void {
+		this.closeCode ??= code;
+	}
+
+	/** Whether the client closed it. */
+	get closedByClient(): boolean {
+		return this.closeCode !== null;
 	}
 
 	/** The types of what the client sent. */
 	get types(): unknown[] {
 		return this.sent.map((message) => (isRecord(message) ? message["type"] : null));
+	}
+
+	/** It opens. */
+	opens(): void {
+		const socket = typed(this);
+		socket.onopen?.call(socket, new Event("open"));
+	}
+
+	/** The server says something. */
+	hears(message: object | string): void {
+		const socket = typed(this);
+		const data = typeof message === "string" ? message : JSON.stringify(message);
+		socket.onmessage?.call(socket, new MessageEvent("message", { data }));
+	}
+
+	/** It closes, by the server or with the network. */
+	closes(code: number, reason = ""): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		const socket = typed(this);
+		socket.onclose?.call(
+			socket,
+			Object.assign(new Event("close"), { code, reason, wasClean: code !== 1006 }),
+		);
 	}
 }
 
@@ -35,21 +66,41 @@ function isSocket(value: unknown): value is Socket & WebSocket {
 	return value instanceof FakeSocket;
 }
 
+function typed(socket: unknown): Socket & WebSocket {
+	if (!isSocket(socket)) throw new Error("the fake is one");
+	return socket;
+}
+
 /** Surroundings in which nothing happens by itself. */
 export class FakeEnvironment implements Environment {
 	readonly clock = new ManualClock();
-	readonly socket = new FakeSocket();
+	/** Every WebSocket that was opened, the latest last. */
+	readonly sockets: FakeSocket[] = [];
 	readonly connections: FakePeerConnection[] = [];
 	readonly requests: { url: string; init: RequestInit }[] = [];
 	response: () => Response = () =>
 		Response.json({ token: "token", peer: "alice", role: "host", expiresAt: 1_800_000_000 });
 	address = "";
+	/** What the browser believes about the network. */
+	online = true;
+	/** What `random` gives. */
+	luck = 0;
+	/** What the server counted of what this client said; pongs tell it. */
+	received = 0;
+	/** As a living server does. */
+	answersPings = true;
+	/** Called for every WebSocket that is opened. */
+	onSocket: ((socket: FakeSocket) => void) | null = null;
 	readonly now = this.clock.now;
 	readonly after = this.clock.after;
-	#networkChange: (() => void) | null = null;
+	readonly #networkChange = new Set<() => void>();
+	readonly #pageEnd = new Set<() => void>();
 
-	constructor() {
-		this.socket.onPing = (nonce) => this.say({ type: "pong", nonce });
+	/** The latest WebSocket. */
+	get socket(): FakeSocket {
+		const socket = this.sockets.at(-1);
+		if (socket === undefined) throw new Error("no WebSocket was opened");
+		return socket;
 	}
 
 	async fetch(url: string, init: RequestInit): Promise<Response> {
@@ -59,7 +110,14 @@ export class FakeEnvironment implements Environment {
 
 	openSocket(url: string): Socket {
 		this.address = url;
-		return this.#typed();
+		const socket = new FakeSocket();
+		socket.onSent = (message) => {
+			if (!this.answersPings || !isRecord(message) || message["type"] !== "ping") return;
+			socket.hears({ type: "pong", nonce: message["nonce"], received: this.received });
+		};
+		this.sockets.push(socket);
+		this.onSocket?.(socket);
+		return typed(socket);
 	}
 
 	createPeerConnection(configuration: RTCConfiguration): RTCPeerConnection {
@@ -70,51 +128,50 @@ export class FakeEnvironment implements Environment {
 	}
 
 	random(): number {
-		return 0;
+		return this.luck;
+	}
+
+	isOnline(): boolean {
+		return this.online;
 	}
 
 	onNetworkChange(call: () => void): () => void {
-		this.#networkChange = call;
-		return () => {
-			this.#networkChange = null;
-		};
+		this.#networkChange.add(call);
+		return () => this.#networkChange.delete(call);
+	}
+
+	onPageEnd(call: () => void): () => void {
+		this.#pageEnd.add(call);
+		return () => this.#pageEnd.delete(call);
 	}
 
 	/** The device gets another network. */
 	changeNetwork(): void {
-		this.#networkChange?.();
+		for (const call of this.#networkChange) call();
 	}
 
-	/** Whether anybody still listens for network changes. */
+	/** The page is closed. */
+	endPage(): void {
+		for (const call of this.#pageEnd) call();
+	}
+
+	/** Whether anybody still listens for network changes, or for the end of the page. */
 	get watched(): boolean {
-		return this.#networkChange !== null;
+		return this.#networkChange.size + this.#pageEnd.size > 0;
 	}
 
-	/** The WebSocket opens. */
+	/** The latest WebSocket opens. */
 	open(): void {
-		const socket = this.#typed();
-		socket.onopen?.call(socket, new Event("open"));
+		this.socket.opens();
 	}
 
-	/** The server says something. */
+	/** The server says something on the latest WebSocket. */
 	say(message: object | string): void {
-		const socket = this.#typed();
-		const data = typeof message === "string" ? message : JSON.stringify(message);
-		socket.onmessage?.call(socket, new MessageEvent("message", { data }));
+		this.socket.hears(message);
 	}
 
-	/** The WebSocket closes. */
+	/** The latest WebSocket closes. */
 	closeSocket(code: number, reason = ""): void {
-		const socket = this.#typed();
-		socket.onclose?.call(
-			socket,
-			Object.assign(new Event("close"), { code, reason, wasClean: code !== 1006 }),
-		);
-	}
-
-	#typed(): Socket & WebSocket {
-		const socket: unknown = this.socket;
-		if (!isSocket(socket)) throw new Error("the fake is one");
-		return socket;
+		this.socket.closes(code, reason);
 	}
 }
