@@ -4,8 +4,9 @@ import { CausewayError, ERROR_CODES } from "@causeway/client";
 import { describe, expect, test } from "vitest";
 import { formatBytes, formatDuration, formatPercent, groupHex } from "../src/model/format.ts";
 import { drawKey, readKey } from "../src/model/key.ts";
+import { type LineNotice, LineWatch } from "../src/model/line-watch.ts";
 import { type Abilities, MEMORY_LIMIT, savings } from "../src/model/places.ts";
-import { sentenceFor, sentenceForEnd, sentenceForFailure } from "../src/model/sentences.ts";
+import { sentenceFor, sentenceForEnd, sentenceForFailure, sentenceForLine } from "../src/model/sentences.ts";
 import { CANCEL_REASONS } from "../src/transfer/control.ts";
 import { Rate } from "../src/transfer/rate.ts";
 import { FIRST_WINDOW, MAX_WINDOW, MIN_WINDOW, Window } from "../src/transfer/window.ts";
@@ -70,12 +71,85 @@ describe("sentences", () => {
 		sentenceFor(new CausewayError("rate-limited", "Wait.", 7)),
 		sentenceFor(new TypeError("x is not a function")),
 		...(["closed", "peer-left", "unreachable", "not-authentic"] as const).map(sentenceForEnd),
+		...(["reconnecting", "back", "degraded"] as const).map((kind) => sentenceForLine({ kind })),
+		...["room-closed", "kicked", "displaced", "connection-lost"].map((reason) =>
+			sentenceForLine({ kind: "closed", closed: { code: 4000, reason, reconnect: false } }),
+		),
 		...failures.flatMap((failure) =>
 			(["this-side", "other-side"] as const).map((at) => sentenceForFailure({ kind: "failed", failure, at })),
 		),
 	];
 	test.each(all)("%s", (sentence) => {
 		expect(sentence).toMatch(/^[A-Z].*\.$/);
+	});
+});
+
+describe("the connection to the server", () => {
+	/** Notices in the order in which they are shown, with time moved by hand. */
+	const watch = () => {
+		const timers: { at: number; call: () => void }[] = [];
+		let now = 0;
+		const line = new LineWatch((milliseconds, call) => {
+			const timer = { at: now + milliseconds, call };
+			timers.push(timer);
+			return () => timers.splice(timers.indexOf(timer), timers.includes(timer) ? 1 : 0);
+		});
+		const seen: LineNotice["kind"][] = [];
+		line.notice.subscribe(({ kind }) => seen.push(kind));
+		const advance = (milliseconds: number) => {
+			now += milliseconds;
+			for (const timer of timers.filter(({ at }) => at <= now)) {
+				timers.splice(timers.indexOf(timer), 1);
+				timer.call();
+			}
+		};
+		const breaks = (attempt: number) => line.onStatus({ kind: "reconnecting", since: 0, attempt });
+		return { line, seen, advance, breaks };
+	};
+
+	test("that is back within two seconds is not worth a word", () => {
+		const { line, seen, advance, breaks } = watch();
+		breaks(1);
+		advance(1_900);
+		breaks(2);
+		line.onStatus({ kind: "connected" });
+		advance(60_000);
+		expect(seen).toEqual(["none"]);
+	});
+
+	test("that is away for longer is told once, and so is its return", () => {
+		const { line, seen, advance, breaks } = watch();
+		breaks(1);
+		advance(1_000);
+		breaks(2);
+		advance(1_000);
+		breaks(3);
+		line.onStatus({ kind: "connected" });
+		advance(6_000);
+		expect(seen).toEqual(["none", "reconnecting", "back", "none"]);
+	});
+
+	test("that breaks again while its return is told begins anew", () => {
+		const { line, seen, advance, breaks } = watch();
+		breaks(1);
+		advance(2_000);
+		line.onStatus({ kind: "connected" });
+		breaks(1);
+		line.onStatus({ kind: "connected" });
+		advance(60_000);
+		expect(seen).toEqual(["none", "reconnecting", "back", "none"]);
+	});
+
+	test("that is gone for good stays told, unless this page left", () => {
+		const { line, seen, advance, breaks } = watch();
+		breaks(1);
+		const closed = { code: 4410, reason: "room-closed", reconnect: false };
+		line.onStatus({ kind: "closed", closed });
+		advance(60_000);
+		expect(seen).toEqual(["none", "closed"]);
+		const other = watch();
+		other.line.onStatus({ kind: "closed", closed: { code: 1000, reason: "left", reconnect: false } });
+		expect(other.seen).toEqual(["none"]);
 	});
 });
 

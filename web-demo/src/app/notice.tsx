@@ -1,15 +1,18 @@
-//! Says when the server is gone, and what still works.
+//! Says when the server is gone, when it is back, and what still works.
 
-import type { Closed } from "@causeway/client";
+import type { LineNotice } from "../model/line-watch.ts";
+import { sentenceForLine } from "../model/sentences.ts";
 
-/** Nothing while the session stands. */
-export function Notice({ closed }: { readonly closed: Closed | null }) {
-	if (closed === null) return null;
+/** A live region: always there, so that what appears in it is read out, when the screen reader has time. */
+export function Notice({ notice }: { readonly notice: LineNotice }) {
+	const sentence = sentenceForLine(notice);
 	return (
-		<p class="notice" role="status" data-testid="notice">
-			{closed.reason === "room-closed"
-				? "The link has expired. What is on its way goes on; for more, create a new link."
-				: "The connection to the server is gone. What is on its way goes on; for more, reload this page."}
-		</p>
+		<div role="status" aria-live="polite">
+			{sentence !== null && (
+				<p class="notice" data-testid="notice" data-kind={notice.kind}>
+					{sentence}
+				</p>
+			)}
+		</div>
 	);
 }

@@ -33,7 +33,7 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 			return (
 				<>
 					<Waiting title="You are in" text="Waiting for the sender’s page; it must be open." />
-					<Notice closed={stage.stay.closed.value} />
+					<Notice notice={stage.stay.notice.value} />
 				</>
 			);
 		case "transfer":
@@ -43,11 +43,12 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 						<Heading>Somebody sends you files</Heading>
 						<p>They come from the other person’s browser. Accept only what you expect.</p>
 					</section>
-					<Notice closed={stage.stay.closed.value} />
+					<Notice notice={stage.stay.notice.value} />
 					<TransferCard transfer={stage.transfer} stay={stage.stay} />
 					<section class="card quiet">
 						<RelaySwitch
 							policy={stage.stay.policy.value}
+							disabled={stage.stay.notice.value.kind === "closed"}
 							onSwitch={(policy) => model.switchPolicy(stage.stay, policy)}
 						/>
 					</section>

@@ -5,11 +5,13 @@ import { useId } from "preact/hooks";
 
 interface RelaySwitchProps {
 	readonly policy: TransportPolicy;
+	/** The other page cannot be told any more. */
+	readonly disabled?: boolean;
 	readonly onSwitch: (policy: TransportPolicy) => void;
 }
 
 /** Works before and while bytes flow. */
-export function RelaySwitch({ policy, onSwitch }: RelaySwitchProps) {
+export function RelaySwitch({ policy, disabled = false, onSwitch }: RelaySwitchProps) {
 	const hint = useId();
 	return (
 		<label class="switch">
@@ -17,6 +19,7 @@ export function RelaySwitch({ policy, onSwitch }: RelaySwitchProps) {
 				type="checkbox"
 				role="switch"
 				data-testid="relay-switch"
+				disabled={disabled}
 				checked={policy === "relay"}
 				aria-checked={policy === "relay"}
 				aria-describedby={hint}

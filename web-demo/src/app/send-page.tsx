@@ -103,7 +103,7 @@ function Sharing({
 				<p>Whoever opens it is offered the files. Keep this page open until they have arrived.</p>
 			</section>
 			<ShareLink link={link} hasPassword={model.password.value !== ""} />
-			<Notice closed={stay.closed.value} />
+			<Notice notice={stay.notice.value} />
 			{transfers.length === 0 && (
 				<p class="waiting" role="status" data-testid="waiting">
 					<span class="pulse" aria-hidden="true" />
@@ -114,7 +114,11 @@ function Sharing({
 				<TransferCard key={transfer.peer} transfer={transfer} stay={stay} />
 			))}
 			<section class="card quiet">
-				<RelaySwitch policy={stay.policy.value} onSwitch={(policy) => model.switchPolicy(stay, policy)} />
+				<RelaySwitch
+					policy={stay.policy.value}
+					disabled={stay.notice.value.kind === "closed"}
+					onSwitch={(policy) => model.switchPolicy(stay, policy)}
+				/>
 			</section>
 		</>
 	);

@@ -2,6 +2,7 @@
 
 import { CausewayError, type EndReason } from "@causeway/client";
 import type { TransferState } from "../transfer/state.ts";
+import type { LineNotice } from "./line-watch.ts";
 
 /** For a refusal by the server, or any other error before a transfer. */
 export function sentenceFor(error: unknown): string {
@@ -37,6 +38,31 @@ export function sentenceForEnd(reason: EndReason): string {
 			return "No way between the two browsers was found, not even through the relay; check that its UDP port is open, then reload both pages.";
 		case "not-authentic":
 			return "Somebody between you and the other person changed the connection, or the link was not copied whole; get the link again on another way.";
+	}
+}
+
+/** For the connection to the server; null if there is nothing to say. */
+export function sentenceForLine(notice: LineNotice): string | null {
+	switch (notice.kind) {
+		case "none":
+			return null;
+		case "reconnecting":
+			return "The connection to the server broke and is being made again. What is on its way goes on.";
+		case "back":
+			return "The connection to the server is back.";
+		case "degraded":
+			return "The servers cannot reach one another at the moment. What is on its way goes on; others may have to wait.";
+		case "closed":
+			switch (notice.closed.reason) {
+				case "room-closed":
+					return "The link has expired. What is on its way goes on; for more, create a new link.";
+				case "kicked":
+					return "You were sent out of the room; ask the person who sent the link.";
+				case "displaced":
+					return "This page was opened again elsewhere, which takes its place.";
+				default:
+					return "The connection to the server is gone. What is on its way goes on; for more, reload this page.";
+			}
 	}
 }
 

@@ -1,7 +1,8 @@
 //! A page's stay in a room, shared by both pages: who counts what, which way is allowed, and what came to an end.
 
-import type { Closed, Connection, RelayUsage, Session, TransportPolicy } from "@causeway/client";
+import type { Connection, RelayUsage, Session, TransportPolicy } from "@causeway/client";
 import { type ReadonlySignal, signal } from "@preact/signals";
+import { type LineNotice, LineWatch } from "./line-watch.ts";
 import { isPolicyNote, policyNote } from "./policy.ts";
 
 /** What went through the relay for one peer, in bytes. */
@@ -15,7 +16,7 @@ export class Stay {
 	readonly session: Session;
 	readonly #policy;
 	readonly #usage = signal<ReadonlyMap<string, RelayUsage>>(new Map());
-	readonly #closed = signal<Closed | null>(null);
+	readonly #line = new LineWatch();
 
 	constructor(session: Session) {
 		this.session = session;
@@ -29,9 +30,7 @@ export class Stay {
 		session.on("relay-usage", (usage) => {
 			this.#usage.value = new Map(this.#usage.value).set(`${usage.peer} ${usage.node}`, usage);
 		});
-		session.on("closed", (closed) => {
-			this.#closed.value = closed;
-		});
+		session.on("status", (status) => this.#line.onStatus(status));
 	}
 
 	/** Which ways are allowed at both ends. */
@@ -39,9 +38,9 @@ export class Stay {
 		return this.#policy;
 	}
 
-	/** How the session ended; null while it stands. */
-	get closed(): ReadonlySignal<Closed | null> {
-		return this.#closed;
+	/** What to tell about the connection to the server. */
+	get notice(): ReadonlySignal<LineNotice> {
+		return this.#line.notice;
 	}
 
 	/** What the relay itself counted for this page's peer, on all nodes. */
@@ -60,7 +59,7 @@ export class Stay {
 	 * keep a direct pair that works; to `all` by an ICE restart, which finds the direct pair by itself.
 	 */
 	switchPolicy(policy: TransportPolicy, moveOver: (connection: Connection) => void): void {
-		if (policy === this.#policy.value) return;
+		if (policy === this.#policy.value || this.session.closed !== null) return;
 		this.#policy.value = policy;
 		this.session.sendApp(policyNote(policy));
 		if (policy === "all") return this.session.switchTransportPolicy(policy);
