@@ -27,6 +27,8 @@ export interface Closed {
 	readonly code: number;
 	/** For programs. */
 	readonly reason: string;
+	/** What the server said about it, one sentence for people, such as why a host sent this side away; null: nothing. */
+	readonly message: string | null;
 	/** Whether joining again makes sense. */
 	readonly reconnect: boolean;
 }
@@ -100,7 +102,9 @@ export class Line {
 	#lostAt = 0;
 	#attempts = 0;
 	/** What the server said before it closed. */
-	#farewell: Closed | null = null;
+	#farewell: Omit<Closed, "message"> | null = null;
+	/** What it said about the connection itself, rather than about one message. */
+	#complaint: string | null = null;
 	/** The server was asked how much it has, and has not answered. */
 	#asked = false;
 	#refused = false;
@@ -143,7 +147,7 @@ export class Line {
 	leave(): void {
 		const link = this.#link;
 		if (link.kind === "standing") link.socket.send(encode({ type: "leave" }));
-		this.#end({ code: CLOSE_CODES.left, reason: "left", reconnect: false });
+		this.#end({ code: CLOSE_CODES.left, reason: "left", message: null, reconnect: false });
 	}
 
 	#flush(): void {
@@ -185,6 +189,9 @@ export class Line {
 			case "waiting":
 				return;
 			case "error":
+				if (message.refused === undefined) this.#complaint = message.message;
+				if (link.kind === "standing") this.#parts.heard(message);
+				return;
 			case "ice-servers":
 			case "relay-usage":
 				if (link.kind === "standing") this.#parts.heard(message);
@@ -272,7 +279,7 @@ export class Line {
 		const farewell = this.#farewell;
 		if (farewell?.reconnect ?? !isFinal(code)) return this.#onBroken();
 		const closed = farewell ?? { code, reason: reason || "connection-lost" };
-		this.#end({ ...closed, reconnect: mayRejoin(closed.code) });
+		this.#end({ ...closed, message: this.#complaint, reconnect: mayRejoin(closed.code) });
 	}
 
 	/** Gives the socket of the moment up, and does not wait for its end: a dead network brings none for minutes. */
@@ -292,10 +299,11 @@ export class Line {
 		}
 		this.#release();
 		this.#farewell = null;
+		this.#complaint = null;
 		this.#outgoing.rewind();
 		const tooLate = this.#lostAt + this.#resumeMs + PATIENCE_MS;
 		if (link.kind === "resuming" && link.startedAt >= tooLate && environment.isOnline()) {
-			return this.#end({ code: BROKEN, reason: "connection-lost", reconnect: true });
+			return this.#end({ code: BROKEN, reason: "connection-lost", message: null, reconnect: true });
 		}
 		const timer = environment.after(
 			backoff(this.#attempts, () => environment.random()),

@@ -221,9 +221,10 @@ describe("a session ends for good", () => {
 		environment.closeSocket(1006);
 		await environment.clock.advance(0);
 		environment.open();
+		environment.say({ type: "error", code: "anything", message: "What happened." });
 		environment.say({ type: "closing", code, reason: "a-reason", reconnect: false });
 		environment.closeSocket(code, "a-reason");
-		expect(session.closed).toEqual({ code, reason: "a-reason", reconnect });
+		expect(session.closed).toEqual({ code, reason: "a-reason", message: "What happened.", reconnect });
 		expect(kinds(statuses)).toEqual(["reconnecting", "closed"]);
 		await environment.clock.advance(HOUR_MS);
 		expect(environment.sockets).toHaveLength(2);
@@ -253,7 +254,12 @@ describe("a session ends for good", () => {
 			await environment.clock.advance(5_000);
 			if (environment.sockets.length > 1 && session.closed === null) environment.closeSocket(1006);
 		}
-		expect(session.closed).toEqual({ code: 1006, reason: "connection-lost", reconnect: true });
+		expect(session.closed).toEqual({
+			code: 1006,
+			reason: "connection-lost",
+			message: null,
+			reconnect: true,
+		});
 		expect(environment.now() - lostAt).toBeGreaterThanOrEqual(60_000);
 		expect(environment.now() - lostAt).toBeLessThan(70_000);
 	});

@@ -481,9 +481,11 @@ describe("the end", () => {
 
 	test("is told with what the server said last", async () => {
 		const { environment, seen } = await closings();
+		// About one message, so not about the end.
+		environment.say({ type: "error", code: "peer-not-found", message: "Gone.", refused: "offer" });
 		environment.say({ type: "closing", code: 4410, reason: "room-closed", reconnect: false });
 		environment.closeSocket(4410, "room-closed");
-		expect(seen).toEqual([{ code: 4410, reason: "room-closed", reconnect: false }]);
+		expect(seen).toEqual([{ code: 4410, reason: "room-closed", message: null, reconnect: false }]);
 		expect(environment.watched).toBe(false);
 	});
 
@@ -502,7 +504,7 @@ describe("the end", () => {
 		const { environment, socket, seen } = await closings();
 		environment.endPage();
 		expect(socket.types.at(-1)).toBe("leave");
-		expect(seen).toEqual([{ code: 1000, reason: "left", reconnect: false }]);
+		expect(seen).toEqual([{ code: 1000, reason: "left", message: null, reconnect: false }]);
 		expect(environment.watched).toBe(false);
 	});
 
@@ -514,7 +516,7 @@ describe("the end", () => {
 		expect(socket.types.at(-1)).toBe("leave");
 		expect(socket.closeCode).toBe(1000);
 		expect(bob.state).toEqual({ kind: "ended", reason: "closed" });
-		expect(seen).toEqual([{ code: 1000, reason: "left", reconnect: false }]);
+		expect(seen).toEqual([{ code: 1000, reason: "left", message: null, reconnect: false }]);
 	});
 });
 

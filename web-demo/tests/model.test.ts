@@ -73,7 +73,7 @@ describe("sentences", () => {
 		...(["closed", "peer-left", "unreachable", "not-authentic"] as const).map(sentenceForEnd),
 		...(["reconnecting", "back", "degraded"] as const).map((kind) => sentenceForLine({ kind })),
 		...["room-closed", "kicked", "displaced", "connection-lost"].map((reason) =>
-			sentenceForLine({ kind: "closed", closed: { code: 4000, reason, reconnect: false } }),
+			sentenceForLine({ kind: "closed", closed: { code: 4000, reason, message: null, reconnect: false } }),
 		),
 		...failures.flatMap((failure) =>
 			(["this-side", "other-side"] as const).map((at) => sentenceForFailure({ kind: "failed", failure, at })),
@@ -143,12 +143,15 @@ describe("the connection to the server", () => {
 	test("that is gone for good stays told, unless this page left", () => {
 		const { line, seen, advance, breaks } = watch();
 		breaks(1);
-		const closed = { code: 4410, reason: "room-closed", reconnect: false };
+		const closed = { code: 4410, reason: "room-closed", message: null, reconnect: false };
 		line.onStatus({ kind: "closed", closed });
 		advance(60_000);
 		expect(seen).toEqual(["none", "closed"]);
 		const other = watch();
-		other.line.onStatus({ kind: "closed", closed: { code: 1000, reason: "left", reconnect: false } });
+		other.line.onStatus({
+			kind: "closed",
+			closed: { code: 1000, reason: "left", message: null, reconnect: false },
+		});
 		expect(other.seen).toEqual(["none"]);
 	});
 });

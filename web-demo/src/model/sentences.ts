@@ -57,7 +57,7 @@ export function sentenceForLine(notice: LineNotice): string | null {
 				case "room-closed":
 					return "The link has expired. What is on its way goes on; for more, create a new link.";
 				case "kicked":
-					return "You were sent out of the room; ask the person who sent the link.";
+					return notice.closed.message ?? "You were sent out of the room; ask the person who sent the link.";
 				case "displaced":
 					return "This page was opened again elsewhere, which takes its place.";
 				default:
