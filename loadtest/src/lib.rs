@@ -3,6 +3,7 @@
 
 mod allocate;
 pub mod args;
+mod bars;
 mod client;
 mod clock;
 pub mod cores;
@@ -16,6 +17,7 @@ mod lane;
 pub mod plot;
 mod print;
 mod proc;
+mod process;
 mod receiver;
 mod relay;
 pub mod report;
@@ -27,12 +29,13 @@ mod stamp;
 mod standard;
 pub mod summary;
 pub mod table;
+pub mod verdict;
 
 use std::io::Write;
 
 use args::{Cli, Command};
 use failure::Failure;
-use table::Outcome;
+use verdict::Outcome;
 
 /// Does what the command line asks for and prints what came out.
 ///

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use causeway_loadtest::args::Cli;
-use causeway_loadtest::table::Outcome;
+use causeway_loadtest::verdict::Outcome;
 
 /// The status of a run that could not measure (EX_UNAVAILABLE, `sysexits.h`).
 const COULD_NOT_MEASURE: u8 = 69;

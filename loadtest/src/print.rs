@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use crate::rounds::Round;
 use crate::soak::Soak;
 use crate::summary::Middle;
-use crate::table::{Line, Verdict};
+use crate::table::Line;
+use crate::verdict::Verdict;
 
 /// Everything about one line: each server, and each ratio.
 pub(crate) fn details(line: &Line, output: &mut impl Write) -> io::Result<()> {
@@ -95,7 +96,7 @@ pub(crate) fn table(lines: &[Line], soaks: &[Soak], output: &mut impl Write) -> 
                 line.name,
                 line.measure.unit(),
                 number(ours),
-                word(&compared.verdict)
+                compared.verdict.word()
             )?;
         }
     }
@@ -118,17 +119,8 @@ pub(crate) fn table(lines: &[Line], soaks: &[Soak], output: &mut impl Write) -> 
     Ok(())
 }
 
-fn word(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Holds => "holds".to_owned(),
-        Verdict::Misses => "MISSES".to_owned(),
-        Verdict::Shown => "no goal".to_owned(),
-        Verdict::NotMeasured(why) => format!("not measured: {why}"),
-    }
-}
-
 /// With as many digits as say something.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value < 100.0 { format!("{value:.3}") } else { format!("{value:.0}") }
 }
 

@@ -14,7 +14,8 @@ use crate::rounds;
 use crate::server::Program;
 use crate::soak::{self, Soak};
 use crate::standard;
-use crate::table::{Goal, Line, Measure, Outcome, Row};
+use crate::table::{Goal, Line, Measure, Row};
+use crate::verdict::Outcome;
 
 /// Measures and says how it went.
 ///

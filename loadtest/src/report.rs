@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::cores::Cores;
 use crate::soak::Soak;
-use crate::table::{Line, Outcome, Verdict};
+use crate::table::Line;
+use crate::verdict::{Outcome, Verdict};
 
 /// A run.
 #[derive(Debug, Serialize)]

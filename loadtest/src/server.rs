@@ -1,10 +1,9 @@
 //! The servers that are compared: started alone on their core, with settings that mean the same, and stopped.
 
-use std::env;
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::args::Other;
@@ -12,7 +11,8 @@ use crate::client::{Client, Login};
 use crate::clock;
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
-use crate::proc::{self, CpuTime};
+use crate::proc::CpuTime;
+use crate::process::{self, Process};
 
 /// The user that every server is given.
 pub(crate) const LOGIN: Login = Login { name: "user", password: "pass" };
@@ -22,8 +22,6 @@ const REALM: &str = "north.gov";
 const RELAY_PORTS: (u16, u16) = (20_000, 32_700);
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Ports that are free for UDP are looked at for TCP, so many of them.
-const PORTS_TRIED: usize = 100;
 /// Between two questions whether it is up.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -70,15 +68,7 @@ impl Program {
     /// # Errors
     /// It is not, and what to do about that.
     pub fn find(&self) -> Result<(), Failure> {
-        let path = self.path();
-        let on_the_path = || {
-            let folders = env::var_os("PATH").unwrap_or_default();
-            env::split_paths(&folders).any(|folder| folder.join(path).is_file())
-        };
-        if path.is_file() || (path.components().count() == 1 && on_the_path()) {
-            return Ok(());
-        }
-        Err(Failure::NotInstalled { program: path.to_owned(), remedy: self.remedy() })
+        process::find(self.path(), self.remedy())
     }
 
     /// How it is told to relay with one thread, for one user, without secure transports and without limits.
@@ -136,7 +126,7 @@ impl Program {
 
 /// A server that answers. It ends when it is dropped.
 pub(crate) struct Server {
-    child: Child,
+    process: Process,
     pub(crate) address: SocketAddr,
 }
 
@@ -145,23 +135,16 @@ impl Server {
     pub(crate) fn start(program: &Program, cores: Cores, logs: &Path) -> Result<Self, Failure> {
         program.find()?;
         fs::create_dir_all(logs).doing("making the output folder")?;
-        let log = logs.join(format!("{}.log", program.name()));
-        let output = File::create(&log).doing("making a log file")?;
-        let errors = output.try_clone().doing("making a log file")?;
-        let address = free_address()?;
-
+        let address = process::free_address()?;
         let mut command = program.command(address, logs)?;
-        cores.pin_server()?;
-        let spawned = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
-        cores.pin_sender()?;
-        let child = spawned.doing("starting a server")?;
+        let process = Process::start(program.name(), &mut command, cores, logs)?;
 
-        let mut server = Self { child, address };
+        let mut server = Self { process, address };
         let end = clock::nanoseconds() + clock::of(PATIENCE);
         let mut client = Client::new(address, LOGIN)?;
         while !client.server_is_up(ASK_EVERY)? {
-            let ended = server.child.try_wait().doing("looking after a server")?.is_some();
-            if ended || clock::nanoseconds() > end {
+            if server.process.has_ended()? || clock::nanoseconds() > end {
+                let log = server.process.log.clone();
                 return Err(Failure::NotUp { server: program.name(), patience: PATIENCE, log });
             }
         }
@@ -170,37 +153,11 @@ impl Server {
 
     /// CPU time that it has used so far.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime, Failure> {
-        proc::cpu_time(self.child.id())
+        self.process.cpu_time()
     }
 
     /// Bytes of memory that it holds.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
-        proc::resident(self.child.id())
-    }
-}
-
-impl Drop for Server {
-    /// Ends it at once: nothing in it is worth a tidy end, and ours would wait for its clients to go elsewhere.
-    fn drop(&mut self) {
-        // Errors mean that it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// An address whose port was free for UDP and TCP a moment ago.
-fn free_address() -> Result<SocketAddr, Failure> {
-    let mut tried = 0;
-    loop {
-        let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
-        let address = address.doing("finding a free port")?;
-        tried += 1;
-        match TcpListener::bind(address) {
-            Ok(_) => return Ok(address),
-            Err(_) if tried < PORTS_TRIED => {}
-            Err(source) => {
-                return Err(Failure::System { what: "finding a port free for UDP and TCP", source });
-            }
-        }
+        self.process.resident()
     }
 }

@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use crate::rounds::Round;
-
 /// A median, and how far the values spread around it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Middle {
@@ -31,13 +29,13 @@ impl Middle {
     }
 
     /// Of one thing about each round.
-    pub fn over(rounds: &[Round], what: impl Fn(&Round) -> f64) -> Self {
+    pub fn over<R>(rounds: &[R], what: impl Fn(&R) -> f64) -> Self {
         Self::of(rounds.iter().map(what))
     }
 
     /// Of the ratios of neighbouring rounds: both were measured within seconds, so what disturbs the machine for
     /// longer than that cancels out.
-    pub fn of_ratios(ours: &[Round], others: &[Round], what: impl Fn(&Round) -> f64) -> Self {
+    pub fn of_ratios<R>(ours: &[R], others: &[R], what: impl Fn(&R) -> f64) -> Self {
         Self::of(ours.iter().zip(others).map(|(ours, other)| what(ours) / what(other)))
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::args::{Load, Other, Work};
 use crate::rounds::Round;
 use crate::summary::Middle;
+use crate::verdict::Verdict;
 
 /// Less than this share of its core, and a server was not saturated: the generator was slower than it, or somebody else
 /// took its core.
@@ -75,20 +76,6 @@ pub struct Measured {
     pub value: Middle,
     /// Everything about each round.
     pub rounds: Vec<Round>,
-}
-
-/// Whether a goal is reached.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It is.
-    Holds,
-    /// It is not.
-    Misses,
-    /// There is no goal.
-    Shown,
-    /// It cannot be said, and why.
-    NotMeasured(String),
 }
 
 /// Ours beside another.
@@ -165,35 +152,8 @@ fn compare(
         return Compared { against, ratio: Middle::of([]), at_most: goal.at_most, verdict };
     };
     let ratio = Middle::of_ratios(ours, others, |round| measure.of(round));
-    let verdict = match goal.at_most {
-        Some(at_most) if ratio.median <= at_most => Verdict::Holds,
-        Some(_) => Verdict::Misses,
-        None => Verdict::Shown,
-    };
+    let verdict = Verdict::of(ratio.median, goal.at_most);
     Compared { against, ratio, at_most: goal.at_most, verdict }
-}
-
-/// How the whole run ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every goal is reached.
-    Holds,
-    /// One is not.
-    Misses,
-    /// None is missed, and one could not be measured.
-    NotMeasured,
-}
-
-impl Outcome {
-    /// Of all verdicts together.
-    #[must_use]
-    pub fn of<'v>(verdicts: impl IntoIterator<Item = &'v Verdict>) -> Self {
-        verdicts.into_iter().fold(Self::Holds, |so_far, verdict| match (so_far, verdict) {
-            (_, Verdict::Misses) | (Self::Misses, _) => Self::Misses,
-            (_, Verdict::NotMeasured(_)) | (Self::NotMeasured, _) => Self::NotMeasured,
-            (Self::Holds, Verdict::Holds | Verdict::Shown) => Self::Holds,
-        })
-    }
 }
 
 #[cfg(test)]
@@ -255,15 +215,5 @@ mod tests {
         assert_eq!(Line::of(&row, rounds.clone(), &[]).not_saturated, ["causeway"]);
         row.load.rate = Some(1_000);
         assert_eq!(Line::of(&row, rounds, &[]).not_saturated, [""; 0]);
-    }
-
-    #[test]
-    fn a_miss_outweighs_what_was_not_measured() {
-        let unknown = Verdict::NotMeasured(String::new());
-        let of = |verdicts: &[&Verdict]| Outcome::of(verdicts.iter().copied());
-        assert_eq!(of(&[]), Outcome::Holds);
-        assert_eq!(of(&[&Verdict::Holds, &Verdict::Shown]), Outcome::Holds);
-        assert_eq!(of(&[&Verdict::Holds, &unknown, &Verdict::Holds]), Outcome::NotMeasured);
-        assert_eq!(of(&[&unknown, &Verdict::Misses, &unknown]), Outcome::Misses);
     }
 }

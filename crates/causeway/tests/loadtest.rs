@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use causeway_loadtest::args::Cli;
-use causeway_loadtest::table::Outcome;
+use causeway_loadtest::verdict::Outcome;
 use clap::Parser;
 use serde_json::Value;
 
