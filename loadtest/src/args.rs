@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::server::Program;
+use crate::signal::args::SignalFlags;
 use crate::stamp;
 
 /// Loads servers and says what that costs them.
@@ -25,6 +26,8 @@ pub struct Cli {
 pub enum Command {
     /// Relays: CPU time per packet, loss and latency, side by side with others.
     Relay(RelayFlags),
+    /// Rooms and signaling: CPU time per message, latency, memory of a connection, and whether every event arrives once.
+    Signal(SignalFlags),
 }
 
 /// Flags of `loadtest relay`.
@@ -277,7 +280,7 @@ fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Er
 }
 
 /// A program in the folder of this one.
-fn beside_this_program(name: &str) -> PathBuf {
+pub(crate) fn beside_this_program(name: &str) -> PathBuf {
     let folder = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
     folder.unwrap_or_default().join(name)
 }
@@ -288,8 +291,10 @@ mod tests {
 
     fn load(flags: &[&str]) -> Result<Load, Failure> {
         let cli = Cli::try_parse_from(["loadtest", "relay"].iter().chain(flags)).unwrap();
-        let Command::Relay(flags) = cli.command;
-        flags.load()
+        match cli.command {
+            Command::Relay(flags) => flags.load(),
+            Command::Signal(_) => panic!("another command"),
+        }
     }
 
     #[test]

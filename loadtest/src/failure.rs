@@ -68,6 +68,31 @@ pub enum Failure {
     /// More peers than there are channels.
     #[error("no channel is left after {:#x}", .0.number())]
     NoChannel(ChannelNumber),
+    /// An HTTP request that was refused, or answered with something else.
+    #[error("{server} answers {path} with {status}: {answer}")]
+    RefusedHttp {
+        /// Who was asked.
+        server: SocketAddr,
+        /// What was asked.
+        path: String,
+        /// The status code.
+        status: u16,
+        /// The body.
+        answer: String,
+    },
+    /// A WebSocket that cannot be asked for.
+    #[error("cannot open a WebSocket: {0}")]
+    WebSocket(#[from] Box<tungstenite::Error>),
+    /// Members that did not get in.
+    #[error("{inside} of {wanted} members are inside: {trouble}")]
+    NotGathered {
+        /// Who is.
+        inside: usize,
+        /// Who wanted to be.
+        wanted: usize,
+        /// What happened.
+        trouble: String,
+    },
     /// Nothing arrived at all.
     #[error("nothing of what was sent through {0} arrived")]
     NothingDelivered(&'static str),

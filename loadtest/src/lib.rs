@@ -1,4 +1,4 @@
-//! Loads relays from outside, with nothing of theirs, and says what a packet costs them.
+//! Loads relays and rooms from outside, with nothing of theirs, and says what a packet or a message costs them.
 #![forbid(unsafe_code)]
 
 mod allocate;
@@ -24,6 +24,7 @@ pub mod report;
 pub mod rounds;
 mod schedule;
 pub mod server;
+pub mod signal;
 pub mod soak;
 mod stamp;
 mod standard;
@@ -43,6 +44,8 @@ use verdict::Outcome;
 /// Something could not be measured.
 pub fn run(cli: &Cli, output: &mut impl Write) -> Result<Outcome, Failure> {
     files::allow_many()?;
-    let Command::Relay(flags) = &cli.command;
-    relay::run(flags, output)
+    match &cli.command {
+        Command::Relay(flags) => relay::run(flags, output),
+        Command::Signal(flags) => signal::run(flags, output),
+    }
 }

@@ -1,0 +1,133 @@
+//! Rounds: each measures one installation from its start to its end, and servers take turns. The first round of each is not
+//! counted.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock;
+use crate::cores::Cores;
+use crate::failure::Failure;
+use crate::histogram::Histogram;
+use crate::proc::CpuTime;
+use crate::signal::args::Load;
+use crate::signal::checker::Faults;
+use crate::signal::crowd::Crowd;
+use crate::signal::program::{Installation, Program};
+use crate::signal::works;
+
+/// One round of one server.
+#[derive(Clone, Debug, Serialize)]
+pub struct Round {
+    /// The nodes' CPU time per message that arrived; churn: per guest that came and went; idle: per connection made. In
+    /// microseconds.
+    pub microseconds: f64,
+    /// Of those, so many a second.
+    pub rate: f64,
+    /// Share of one core that the nodes used.
+    pub busy: f64,
+    /// Connections that were held.
+    pub connections: usize,
+    /// Milliseconds from handing a message to the kernel until a member had it, that 50 %, 99 % and 99.9 % do not exceed.
+    pub message_ms: [f64; 3],
+    /// The same from a member's hello until another one of the room knew.
+    pub join_ms: [f64; 3],
+    /// The same from the loss of all connections until a member was back.
+    pub return_ms: [f64; 3],
+    /// What the checker found.
+    pub faults: Faults,
+    /// Members that came back to where they were.
+    pub resumed: u64,
+    /// Members that came back to a snapshot.
+    pub resynced: u64,
+    /// Events that those may have missed, and know it.
+    pub pardoned: u64,
+    /// Whatever else went wrong, and how often.
+    pub troubles: BTreeMap<String, u64>,
+    /// Bytes by which the nodes grew for each connection; 0 if that was not asked.
+    pub bytes_per_connection: f64,
+    /// Bytes that they held at the end.
+    pub memory: u64,
+}
+
+/// A measured span.
+pub(crate) struct Span {
+    pub(crate) took: Duration,
+    pub(crate) cpu: CpuTime,
+    /// What the CPU time is divided by.
+    pub(crate) units: u64,
+    pub(crate) bytes_per_connection: f64,
+}
+
+impl Round {
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2⁵³")]
+    pub(crate) fn of(crowd: &Crowd, span: &Span, memory: u64) -> Self {
+        let tally = &crowd.tally;
+        let (units, seconds) = (span.units as f64, span.took.as_secs_f64());
+        let milliseconds = |times: &Histogram| {
+            [0.5, 0.99, 0.999].map(|share| times.quantile(share).unwrap_or(0) as f64 / 1e6)
+        };
+        Self {
+            microseconds: span.cpu.total.as_secs_f64() * 1e6 / units,
+            rate: units / seconds,
+            busy: span.cpu.total.as_secs_f64() / seconds,
+            connections: crowd.inside(),
+            message_ms: milliseconds(&tally.messages),
+            join_ms: milliseconds(&tally.joins),
+            return_ms: milliseconds(&tally.returns),
+            faults: crowd.faults(),
+            resumed: tally.resumed,
+            resynced: tally.resynced,
+            pardoned: tally.pardoned,
+            troubles: tally.troubles.clone(),
+            bytes_per_connection: span.bytes_per_connection,
+            memory,
+        }
+    }
+
+    /// Whether every event arrived once and in order, and nothing else went wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.faults.none() && self.troubles.is_empty()
+    }
+}
+
+/// Measures each program `count` times and once before, in turns; the rounds of each, in the order of `programs`.
+///
+/// # Errors
+/// A server cannot be started, or does not do what it is asked to.
+pub fn alternate(
+    programs: &[Program],
+    load: &Load,
+    count: usize,
+    cores: Cores,
+    logs: &Path,
+) -> Result<Vec<Vec<Round>>, Failure> {
+    let mut rounds = vec![Vec::with_capacity(count); programs.len()];
+    for number in 0..=count {
+        for (program, rounds) in programs.iter().zip(&mut rounds) {
+            let round = one(program, load, cores, logs)?;
+            if number > 0 {
+                rounds.push(round);
+            }
+        }
+    }
+    Ok(rounds)
+}
+
+/// One round of one server.
+///
+/// # Errors
+/// As for [`alternate`].
+pub fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
+    // Before anything is measured by it.
+    clock::nanoseconds();
+    let installation = Installation::start(program, load.nodes, cores, logs)?;
+    cores.pin_sender()?;
+    let nodes = installation.nodes.clone();
+    let mut crowd = Crowd::new(program.dialect(), nodes, load.room, cores, load.waiting)?;
+    let span = works::run(&mut crowd, load, &installation)?;
+    Ok(Round::of(&crowd, &span, installation.resident()?))
+}
