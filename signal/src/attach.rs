@@ -49,7 +49,8 @@ impl Attaching {
         Self { hasher: std::hash::RandomState::new(), places: std::array::from_fn(|_| Mutex::new(())) }
     }
 
-    async fn turn(&self, room: &RoomId) -> MutexGuard<'_, ()> {
+    /// Whoever makes a room takes part in this, too.
+    pub(crate) async fn turn(&self, room: &RoomId) -> MutexGuard<'_, ()> {
         let places = u64::try_from(PLACES).unwrap_or(1);
         let at = usize::try_from(self.hasher.hash_one(room) % places).unwrap_or(0);
         self.places[at].lock().await

@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
+mod api_keys;
+mod app_rooms;
 mod attach;
 mod client;
 mod doors;
@@ -15,11 +18,13 @@ mod ice;
 mod limits;
 mod mail;
 mod metrics;
+mod name;
 mod nodes;
 mod outbox;
 mod password;
 mod registry;
 mod room;
+mod rooms;
 mod session;
 mod settings;
 mod site;
@@ -31,6 +36,7 @@ mod stranger;
 mod text;
 mod whereabouts;
 
+pub use api_keys::{ApiKeySettings, ApiKeys};
 pub use doors::{RelayDoors, RelayTransport};
 pub use settings::{LimitSettings, SettingProblem, SignalSettings, TimingSettings};
 pub use start::{ExtraRoutes, RunningSignal, SignalParts, StartError, start};

@@ -103,6 +103,22 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 }
 
+/// One rate for all who share it.
+pub(crate) struct Rate(DefaultDirectRateLimiter);
+
+impl Rate {
+    pub(crate) fn per_minute(count: u32) -> Self {
+        Self(RateLimiter::direct(Quota::per_minute(at_least_one(count))))
+    }
+
+    /// Counts one.
+    pub(crate) fn check(&self) -> Result<(), TooMany> {
+        self.0.check().map_err(|not_until| TooMany {
+            retry_after: not_until.wait_time_from(DefaultClock::default().now()),
+        })
+    }
+}
+
 /// What one connection may send.
 pub(crate) struct Ingress {
     messages: DefaultDirectRateLimiter,

@@ -10,6 +10,7 @@ const SESSIONS: &str = "causeway_signal_sessions";
 const MESSAGES: &str = "causeway_signal_messages_total";
 const REFUSED: &str = "causeway_signal_refused_total";
 const LETTERS_REFUSED: &str = "causeway_signal_letters_refused_total";
+const JWKS: &str = "causeway_signal_jwks_fetches_total";
 const CLOSED: &str = "causeway_signal_closed_total";
 
 /// Tells the recorder what the metrics mean.
@@ -21,10 +22,14 @@ pub(crate) fn describe() {
     describe_counter!(REFUSED, "Requests and messages refused, by error code.");
     describe_counter!(CLOSED, "WebSockets ended, by close code; `client` closed itself, `gone` was lost.");
     describe_counter!(LETTERS_REFUSED, "Letters of other nodes that were not acted on, by reason.");
+    describe_counter!(JWKS, "Fetches of the keys of issuers, by result: `good` or `failed`.");
     // A dashboard that is set up on a quiet day finds its series.
     gauge!(ROOMS).increment(0.0);
     gauge!(SESSIONS).increment(0.0);
     counter!(ROOMS_CREATED).increment(0);
+    for result in ["good", "failed"] {
+        counter!(JWKS, "result" => result).increment(0);
+    }
 }
 
 pub(crate) fn room_opened() {
@@ -50,6 +55,10 @@ pub(crate) fn message(kind: &'static str) {
 
 pub(crate) fn refused(code: &'static str) {
     counter!(REFUSED, "code" => code).increment(1);
+}
+
+pub(crate) fn jwks_fetched(good: bool) {
+    counter!(JWKS, "result" => if good { "good" } else { "failed" }).increment(1);
 }
 
 pub(crate) fn closed(code: &'static str) {

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Actor, Addr, Arbiter, Context};
+use causeway_protocol::ids::ApiKeyId;
 use causeway_protocol::{Epoch, RoomId};
 
+use crate::app_rooms::AppRooms;
 use crate::metrics;
 use crate::room::{Beginning, RoomActor};
 use crate::state::Signal;
@@ -18,6 +20,7 @@ const MAILBOX: usize = 1024;
 /// The rooms of this server.
 pub(crate) struct Registry {
     rooms: Mutex<HashMap<RoomId, Entry>>,
+    apps: AppRooms,
     threads: Vec<Arbiter>,
     hasher: RandomState,
 }
@@ -36,6 +39,7 @@ impl Registry {
     pub(crate) fn new(threads: usize) -> Self {
         Self {
             rooms: Mutex::new(HashMap::new()),
+            apps: AppRooms::default(),
             threads: (0..threads.max(1)).map(|_| Arbiter::new()).collect(),
             hasher: RandomState::new(),
         }
@@ -73,6 +77,11 @@ impl Registry {
     /// The room of this name, if it is open.
     pub(crate) fn find(&self, id: &RoomId) -> Option<Addr<RoomActor>> {
         self.lock().get(id).map(|entry| &entry.address).filter(|room| room.connected()).cloned()
+    }
+
+    /// The rooms that apps made and this node owns.
+    pub(crate) const fn apps(&self) -> &AppRooms {
+        &self.apps
     }
 
     /// All rooms with an actor here, whoever owns them.
@@ -125,11 +134,23 @@ pub(crate) struct Registered {
     pub(crate) signal: Arc<Signal>,
     pub(crate) id: RoomId,
     owned: Arc<AtomicU64>,
+    app: Option<ApiKeyId>,
 }
 
 impl Registered {
     fn new(signal: Arc<Signal>, id: RoomId) -> Self {
-        Self { signal, id, owned: Arc::new(AtomicU64::new(NOT_OWNED.0)) }
+        Self { signal, id, owned: Arc::new(AtomicU64::new(NOT_OWNED.0)), app: None }
+    }
+
+    /// This node owns the room, and this app made it; `None`: people did, or this node does not own it any more.
+    pub(crate) fn set_app(&mut self, app: Option<&ApiKeyId>) {
+        if let Some(key) = self.app.take() {
+            self.signal.rooms.apps.remove(&key, &self.id);
+        }
+        if let Some(key) = app {
+            self.signal.rooms.apps.add(key, &self.id);
+        }
+        self.app = app.cloned();
     }
 
     /// This node owns the room with this epoch; `None`: it does not.
@@ -140,6 +161,7 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.set_app(None);
         self.signal.rooms.forget(&self.id);
     }
 }

@@ -1,5 +1,6 @@
 //! The room's actor on one node: the sockets that this node has in the room, and the room itself if this node owns it.
 
+mod apps;
 mod changes;
 pub(crate) mod desk;
 mod edge;
@@ -30,6 +31,7 @@ use crate::ice::IceUrls;
 use crate::outbox::Outbox;
 use crate::password::PasswordHash;
 use crate::registry::Registered;
+pub(crate) use apps::EndForApp;
 pub(crate) use changes::{NodeGone, NodeReset, Stands};
 use desk::Desk;
 use edge::Edge;
@@ -118,11 +120,12 @@ pub(crate) struct AskPassword;
 pub(crate) struct Admit(pub(crate) ShownKey);
 
 impl RoomActor {
-    pub(crate) fn new(beginning: Beginning, registered: Registered) -> Self {
+    pub(crate) fn new(beginning: Beginning, mut registered: Registered) -> Self {
         let (signal, room) = (Arc::clone(&registered.signal), registered.id.clone());
         let role = match beginning {
             Beginning::Ours { room, epoch, password } => {
                 registered.set_owned(Some(epoch));
+                registered.set_app(room.app());
                 Role::Owner(Box::new(Owner::new(*room, epoch, password)))
             }
             Beginning::Theirs { owner, epoch } => Role::Edge(Edge::new(owner, epoch)),
@@ -308,7 +311,9 @@ impl Handler<AskFacts> for RoomActor {
         }
         later(self.ask(Question::Facts {}), |answer| match answer {
             Answer::Facts { facts } => Some(*facts),
-            Answer::Password { .. } | Answer::Admitted { .. } | Answer::Refused { .. } => None,
+            Answer::Password { .. } | Answer::Admitted { .. } | Answer::Done {} | Answer::Refused { .. } => {
+                None
+            }
         })
     }
 }
@@ -322,7 +327,7 @@ impl Handler<AskPassword> for RoomActor {
         }
         later(self.ask(Question::Password {}), |answer| match answer {
             Answer::Password { hash } => Some(hash.map(PasswordHash::from_phc)),
-            Answer::Facts { .. } | Answer::Admitted { .. } | Answer::Refused { .. } => None,
+            Answer::Facts { .. } | Answer::Admitted { .. } | Answer::Done {} | Answer::Refused { .. } => None,
         })
     }
 }
@@ -332,7 +337,7 @@ impl Handler<Admit> for RoomActor {
 
     fn handle(&mut self, Admit(key): Admit, _: &mut Self::Context) -> Self::Result {
         if let Role::Owner(owner) = &mut self.role {
-            let changes = matches!(key, ShownKey::Invite { .. });
+            let changes = key.is_used_up();
             let admitted = owner.admit(key);
             if changes && admitted.is_ok() {
                 self.save();
@@ -341,7 +346,7 @@ impl Handler<Admit> for RoomActor {
         }
         later(self.ask(Question::Admit { key }), |answer| match answer {
             Answer::Admitted { role } => Some(role),
-            Answer::Facts { .. } | Answer::Password { .. } | Answer::Refused { .. } => None,
+            Answer::Facts { .. } | Answer::Password { .. } | Answer::Done {} | Answer::Refused { .. } => None,
         })
     }
 }

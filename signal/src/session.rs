@@ -15,6 +15,7 @@ use causeway_signal_core::{Gone, SessionId};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::access;
 use crate::attach::{NoRoom, attach};
 use crate::farewell::Farewell;
 use crate::ice::IceUrls;
@@ -78,6 +79,9 @@ impl Session {
 
     /// Shows a join token. A refusal is told and ends the connection.
     pub(crate) fn enter(&mut self, token: &str, ctx: &mut Context<Self>) {
+        if access::is_an_apps(token) {
+            return self.enter_with_an_apps(token, ctx);
+        }
         let claims = match self.signal.joins.check(token, clock::now().unix) {
             Ok(claims) => claims,
             Err(TokenError::Invalid) => {
@@ -114,6 +118,24 @@ impl Session {
             seen_at: self.seen_at,
         };
         self.tell_room(room.send(enter), ctx);
+    }
+
+    /// Shows a token that an app minted, which may first have to fetch keys and make the room.
+    fn enter_with_an_apps(&mut self, token: &str, ctx: &mut Context<Self>) {
+        let (signal, token) = (Arc::clone(&self.signal), token.to_owned());
+        let entered = async move { access::enter(&signal, &token, None).await };
+        ctx.wait(entered.into_actor(self).map(|entered, session, ctx| match entered {
+            Ok((claims, room)) => session.enter_room(&room, claims, ctx),
+            Err(refused) => {
+                metrics::refused(refused.code().as_str());
+                session.push(Frame::Text(text::of(&ServerMessage::Error {
+                    code: refused.code(),
+                    message: refused.message().to_owned(),
+                    refused: Some("hello".to_owned()),
+                })));
+                session.outbox.close(Farewell::Say(refused.close_code()));
+            }
+        }));
     }
 
     fn refuse_entry(&self, code: ErrorCode, close: CloseCode) {

@@ -1,9 +1,14 @@
 //! What an operator can set, with the limits of each setting.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use causeway_protocol::Network;
+use causeway_protocol::ids::ApiKeyId;
 use causeway_protocol::token::PeerPolicy;
 use serde::{Deserialize, Serialize};
 
+use crate::api_keys::{self, ApiKeySettings};
 use crate::doors::RelayTransport;
 
 /// The settings of rooms, their HTTP API and their WebSockets.
@@ -57,6 +62,8 @@ pub struct SignalSettings {
     pub limits: LimitSettings,
     /// How long things may take.
     pub timing: TimingSettings,
+    /// Keys with which apps mint tokens of their own: a table `[signal.api_keys.<name>]` each.
+    pub api_keys: BTreeMap<ApiKeyId, ApiKeySettings>,
 }
 
 /// How much is accepted. Addresses are counted alone (IPv4) or by /64 (IPv6).
@@ -131,6 +138,7 @@ impl Default for SignalSettings {
             room_threads: 2,
             limits: LimitSettings::default(),
             timing: TimingSettings::default(),
+            api_keys: BTreeMap::new(),
         }
     }
 }
@@ -173,7 +181,7 @@ impl Default for TimingSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingProblem {
     /// Such as `limits.message_burst`.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// One sentence: what would be right.
     pub problem: String,
 }
@@ -201,12 +209,13 @@ impl SignalSettings {
         "max_sessions_per_ip",
         "limits",
         "timing",
+        "api_keys",
     ];
 
     /// Everything that is wrong with the settings; empty if nothing is.
     #[must_use]
     pub fn validate(&self) -> Vec<SettingProblem> {
-        let mut found = Problems(Vec::new());
+        let mut found = Problems::default();
         if let Some(url) = &self.public_url {
             found.unless(
                 is_origin(url),
@@ -242,6 +251,7 @@ impl SignalSettings {
         found.at_least("room_threads", self.room_threads, 1);
         self.limits.validate(&mut found);
         self.timing.validate(&mut found);
+        api_keys::validate(&self.api_keys, &mut found);
         found.0
     }
 }
@@ -275,12 +285,23 @@ impl TimingSettings {
     }
 }
 
-struct Problems(Vec<SettingProblem>);
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<SettingProblem>);
 
 impl Problems {
+    pub(crate) fn add(&mut self, key: impl Into<Cow<'static, str>>, problem: impl Into<String>) {
+        self.0.push(SettingProblem { key: key.into(), problem: problem.into() });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        self.0.iter().map(|problem| problem.key.as_ref()).collect()
+    }
+
     fn unless(&mut self, fine: bool, key: &'static str, problem: impl Into<String>) {
         if !fine {
-            self.0.push(SettingProblem { key, problem: problem.into() });
+            self.add(key, problem);
         }
     }
 
@@ -325,7 +346,8 @@ mod tests {
             timing: TimingSettings { ping_ms: 50_000, ..TimingSettings::default() },
             ..SignalSettings::default()
         };
-        let keys: Vec<_> = settings.validate().iter().map(|problem| problem.key).collect();
+        let found = settings.validate();
+        let keys: Vec<_> = found.iter().map(|problem| problem.key.as_ref()).collect();
         assert_eq!(
             keys,
             [

@@ -16,6 +16,7 @@ use causeway_protocol::token::TurnIssuer;
 use causeway_signal_core::Ending;
 use tokio::task::JoinHandle;
 
+use crate::access;
 use crate::doors::RelayDoors;
 use crate::http::routes;
 use crate::mail;
@@ -143,6 +144,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
         rt::spawn(whereabouts::answer(asked, Arc::clone(&signal))),
         rt::spawn(tidy(Arc::clone(&signal))),
         rt::spawn(nodes::watch(Arc::clone(&signal))),
+        rt::spawn(access::keep_fresh(Arc::clone(&signal))),
     ];
     if let Some(mailbox) = signal.cluster.mail() {
         helpers.push(rt::spawn(mail::deliver(mailbox, Arc::clone(&signal))));

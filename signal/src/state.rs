@@ -10,6 +10,7 @@ use causeway_protocol::token::{HostTokens, Invites, JoinTokens, ResumeTokens, Tu
 use causeway_signal_core::SessionId;
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::attach::Attaching;
 use crate::doors::RelayDoors;
 use crate::limits::Limits;
@@ -30,6 +31,7 @@ pub(crate) struct Signal {
     pub(crate) hosts: HostTokens,
     pub(crate) invites: Invites,
     pub(crate) issuer: TurnIssuer,
+    pub(crate) access: Access,
     pub(crate) rooms: Registry,
     pub(crate) slots: Arc<Slots>,
     pub(crate) passwords: Passwords,
@@ -62,6 +64,7 @@ impl Signal {
             hosts: HostTokens::new(secret),
             invites: Invites::new(secret),
             issuer,
+            access: Access::new(&settings.api_keys),
             rooms: Registry::new(settings.room_threads),
             limits: Mutex::new(Arc::new(Limits::new(&settings.limits))),
             slots: Slots::new(settings.max_sessions, settings.max_sessions_per_ip),
@@ -96,6 +99,9 @@ impl Signal {
             *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
         }
         self.longest_credential_ttl.fetch_max(settings.credential_ttl_seconds, Ordering::Relaxed);
+        if self.settings().api_keys != settings.api_keys {
+            self.access.replace(&settings.api_keys);
+        }
         self.slots.resize(settings.max_sessions, settings.max_sessions_per_ip);
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }

@@ -81,7 +81,10 @@ fn write_section(text: &mut String, sources: &[Structs], at: (usize, &str), path
         write!(text, "\n[{path}]\n").unwrap();
     }
     let below = |field: &Field| find(sources, source, &field.kind);
-    for field in fields.iter().filter(|field| below(field).is_none()) {
+    let named = |field: &Field| {
+        named_kind(&field.kind).and_then(|kind| Some((find(sources, source, kind)?, kind.to_owned())))
+    };
+    for field in fields.iter().filter(|field| below(field).is_none() && named(field).is_none()) {
         for line in &field.documentation {
             writeln!(text, "# {line}").unwrap();
         }
@@ -97,6 +100,43 @@ fn write_section(text: &mut String, sources: &[Structs], at: (usize, &str), path
         let defaults = defaults.get(&field.name).and_then(Value::as_table).unwrap_or(&empty);
         write_section(text, sources, (source, &field.kind), &path, defaults);
     }
+    for field in fields {
+        let Some((source, kind)) = named(field) else { continue };
+        write_named(text, field, &sources[source][&kind], path);
+    }
+}
+
+/// Tables of which the operator chooses number and names: there is none by default, so all of it is a comment.
+fn write_named(text: &mut String, field: &Field, fields: &[Field], path: &str) {
+    text.push('\n');
+    for line in &field.documentation {
+        writeln!(text, "# {line}").unwrap();
+    }
+    writeln!(text, "# [{path}.{}.NAME]", field.name).unwrap();
+    let defaults = printed_with_key();
+    for field in fields {
+        for line in &field.documentation {
+            writeln!(text, "#   # {line}").unwrap();
+        }
+        match defaults.get(&field.name).filter(|value| value.as_str() != Some("(hidden)")) {
+            Some(value) => writeln!(text, "#   {} = {}", field.name, value).unwrap(),
+            None => writeln!(text, "#   {} =", field.name).unwrap(),
+        }
+    }
+}
+
+/// The type of the tables in a `BTreeMap` of them.
+fn named_kind(kind: &str) -> Option<&str> {
+    kind.strip_prefix("BTreeMap<")?.strip_suffix('>')?.split(", ").nth(1)
+}
+
+/// What a key has that is given no more than it needs.
+fn printed_with_key() -> Table {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("causeway.toml");
+    fs::write(&path, "[signal.api_keys.NAME]\nsecret = '0123456789abcdef0123456789abcdef'\n").unwrap();
+    let table = printed(&["--config", path.to_str().unwrap()]);
+    table["signal"]["api_keys"]["NAME"].as_table().unwrap().clone()
 }
 
 /// Where a struct of settings is defined, as seen from a source.

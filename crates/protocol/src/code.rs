@@ -73,6 +73,8 @@ codes! {
         MethodNotAllowed = "method-not-allowed", 405, "This address does not support that method.";
         /// The peer that the message is for is not in the room.
         PeerNotFound = "peer-not-found", 404, "That peer is not in the room any more.";
+        /// A room of the name that was asked for is open.
+        RoomTaken = "room-taken", 409, "A room of this name is open; choose another name.";
         /// The room is full.
         RoomFull = "room-full", 409, "The room is full; wait until somebody leaves or ask for another link.";
         /// The room's state, or its list of bans, has no place for more.

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::TokenId;
+use crate::ids::{ApiKeyId, TokenId};
 use crate::message::{ClientMessage, Greeting, Pass, Position};
 use crate::rest::RoomFacts;
 use crate::token::{JoinClaims, RoomRole};
-use crate::{Epoch, ErrorCode, NodeId, RoomId, UnixSeconds};
+use crate::{Epoch, ErrorCode, NodeId, PeerId, RoomId, UnixSeconds};
 
 /// A letter from node to node. The link between the two delivers each once and in order, or says that it could not.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -208,6 +208,11 @@ pub enum Question {
     Facts {},
     /// The hash that a password has to fit.
     Password {},
+    /// The app that made the room ends it.
+    End {
+        /// The key that the edge has verified.
+        app: ApiKeyId,
+    },
     /// Somebody shows a key that the edge has verified.
     Admit {
         /// Which.
@@ -232,6 +237,39 @@ pub enum ShownKey {
     },
     /// The room's host token.
     Host,
+    /// A genuine token of an app.
+    App {
+        /// The key that the token is of.
+        key: ApiKeyId,
+        /// Whom it names.
+        peer: PeerId,
+        /// What it makes of the peer.
+        role: RoomRole,
+        /// If it opens once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        once: Option<ShownOnce>,
+    },
+}
+
+/// What opens a room once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownOnce {
+    /// Which.
+    pub id: TokenId,
+    /// Until when the room must remember that it was used.
+    pub expires_at: UnixSeconds,
+}
+
+impl ShownKey {
+    /// Whether a room that takes it has to remember that.
+    #[must_use]
+    pub const fn is_used_up(&self) -> bool {
+        match self {
+            Self::Invite { .. } | Self::App { once: Some(_), .. } => true,
+            Self::None | Self::Password | Self::Host | Self::App { once: None, .. } => false,
+        }
+    }
 }
 
 /// What an owner answers.
@@ -253,6 +291,8 @@ pub enum Answer {
         /// What the guest is.
         role: RoomRole,
     },
+    /// To [`Question::End`]: it is done.
+    Done {},
     /// No.
     Refused {
         /// Why.

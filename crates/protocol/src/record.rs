@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::TokenId;
+use crate::ids::{ApiKeyId, TokenId};
 use crate::{RoomId, UnixSeconds};
 
 /// A room as it is kept. Processes of different versions read one another's: a field that is added has a default.
@@ -21,6 +21,9 @@ pub struct RoomRecord {
     /// Whether guests need an invite.
     #[serde(default)]
     pub invite_only: bool,
+    /// The key of the app that made it; absent: people did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<ApiKeyId>,
     /// Invites that were used and are not over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used_invites: Vec<UsedInvite>,

@@ -92,6 +92,9 @@ pub struct JoinRoom {
     /// Instead of the password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invite: Option<String>,
+    /// Instead of all of them: a token that an app minted for this room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_token: Option<String>,
     /// Instead of both: joins as host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_token: Option<String>,
@@ -135,4 +138,36 @@ impl ApiError {
     pub fn new(code: ErrorCode) -> Self {
         Self { code, message: code.sentence().to_owned(), retry_after_seconds: None }
     }
+}
+
+/// `POST /api/v1/app/rooms`: an app makes a room. Every field may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CreateAppRoom {
+    /// The room's id; absent: the server draws one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomId>,
+    /// What guests need who come by the link; absent: nothing beyond `openToLink`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// How many peers at a time; absent: the key's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u16>,
+    /// How long the room lives, in seconds; absent: the key's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u64>,
+    /// Whether the link alone lets people in. If not, they need a token of the app or an invite: ids that apps choose
+    /// can be guessed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub open_to_link: bool,
+}
+
+/// `GET /api/v1/app/rooms`: the rooms of an app.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AppRooms {
+    /// By their ids.
+    pub rooms: Vec<RoomFacts>,
 }

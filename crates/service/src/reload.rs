@@ -139,7 +139,7 @@ fn collect<'a>(path: &mut Vec<String>, table: &'a Table, found: &mut BTreeMap<Ve
     }
 }
 
-/// Sets or removes one setting.
+/// Sets or removes one setting. A table that is empty then goes, too: it may be one of several of a kind, such as a key.
 fn put(table: &mut Table, path: &[String], value: Option<Value>) {
     match path {
         [] => {}
@@ -151,8 +151,10 @@ fn put(table: &mut Table, path: &[String], value: Option<Value>) {
         }
         [section, rest @ ..] => {
             let below = table.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(below) = below {
-                put(below, rest, value);
+            let Value::Table(below) = below else { return };
+            put(below, rest, value);
+            if below.is_empty() {
+                table.remove(section);
             }
         }
     }
@@ -210,6 +212,7 @@ mod tests {
         port: u16,
         limits: Limits,
         users: Vec<String>,
+        keys: BTreeMap<String, Limits>,
     }
 
     #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -230,7 +233,8 @@ mod tests {
             Settings {
                 port: 1,
                 limits: Limits { rate: 5, burst: None },
-                users: vec!["a".into(), "b".into()]
+                users: vec!["a".into(), "b".into()],
+                keys: BTreeMap::new(),
             }
         );
         assert_eq!(
@@ -257,13 +261,21 @@ mod tests {
     }
 
     #[test]
+    fn of_a_table_that_was_taken_out_nothing_stays() {
+        let old = effective("[keys.one]\nrate = 3\n[keys.two]\nrate = 4");
+        let change = old.toward(&effective("[keys.two]\nrate = 4"), &live()).unwrap();
+        assert_eq!(change.effective.settings.keys.keys().collect::<Vec<_>>(), ["two"]);
+        assert_eq!(change.difference.to_string(), "keys.one.rate took effect");
+    }
+
+    #[test]
     fn a_name_stands_for_what_is_below_it_and_for_nothing_that_begins_alike() {
         assert!(is_of("limits.rate", "limits") && is_of("limits", "limits"));
         assert!(!is_of("limits_of_others", "limits"));
     }
 
     fn live() -> Vec<String> {
-        ["limits", "users"].map(str::to_owned).to_vec()
+        ["limits", "users", "keys"].map(str::to_owned).to_vec()
     }
 
     fn effective(text: &str) -> Effective<Settings> {

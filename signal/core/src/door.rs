@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use causeway_protocol::ids::TokenId;
+use causeway_protocol::ids::{ApiKeyId, TokenId};
 use causeway_protocol::record::UsedInvite;
 use causeway_protocol::token::RoomRole;
-use causeway_protocol::{ErrorCode, UnixSeconds};
+use causeway_protocol::{ErrorCode, PeerId, UnixSeconds};
 
 /// Used invites that a room remembers at a time. A guess far above any real room; it bounds what a host can
 /// make the server remember.
@@ -36,6 +36,17 @@ pub enum Key {
     },
     /// The host token of this room.
     Host,
+    /// A genuine token of an app for this room.
+    App {
+        /// The key that the token is of. It opens the rooms that it made, and no others.
+        key: ApiKeyId,
+        /// Whom it names.
+        peer: PeerId,
+        /// What it makes of the peer.
+        role: RoomRole,
+        /// If it opens once: which it is, and until when the room must remember that it was used.
+        once: Option<(TokenId, UnixSeconds)>,
+    },
 }
 
 /// Why somebody stays outside.
@@ -47,6 +58,12 @@ pub enum RefusedEntry {
     /// The room wants an invite, or this one was used or has expired.
     #[error("the invite is missing, used or expired")]
     InviteInvalid,
+    /// The room was made by another app, or by people.
+    #[error("the room is not one of the app's")]
+    OtherApp,
+    /// The app's token opens once, and did.
+    #[error("the token was already used")]
+    TokenUsed,
     /// More invites were used than the room remembers.
     #[error("too many invites of this room are in use")]
     TooManyInvites,
@@ -65,6 +82,8 @@ impl RefusedEntry {
         match self {
             Self::PasswordRequired => ErrorCode::PasswordRequired,
             Self::InviteInvalid => ErrorCode::InviteInvalid,
+            Self::OtherApp => ErrorCode::NotAllowed,
+            Self::TokenUsed => ErrorCode::TokenInvalid,
             Self::TooManyInvites => ErrorCode::RateLimited,
             Self::Full => ErrorCode::RoomFull,
             Self::Ended => ErrorCode::RoomNotFound,
@@ -83,6 +102,13 @@ impl Door {
     ) -> Result<RoomRole, RefusedEntry> {
         match key {
             Key::Host => Ok(RoomRole::Host),
+            Key::App { once: None, role, .. } => Ok(role),
+            Key::App { once: Some((id, until)), role, .. } => {
+                used.redeem(id, until, now).map(|()| role).map_err(|refused| match refused {
+                    RefusedEntry::InviteInvalid => RefusedEntry::TokenUsed,
+                    other => other,
+                })
+            }
             Key::Invite { id, expires_at } => used.redeem(id, expires_at, now).map(|()| RoomRole::Guest),
             Key::Password | Key::None if self.invite_only => Err(RefusedEntry::InviteInvalid),
             Key::Password => Ok(RoomRole::Guest),

@@ -18,6 +18,7 @@ impl Room {
             expires_at: self.expires_at(),
             password_hash,
             invite_only: self.door().invite_only,
+            app: self.app().cloned(),
             used_invites: self.used_invites().record(now.unix),
         }
     }
@@ -25,14 +26,14 @@ impl Room {
     /// The room that was kept, with nobody in it and events numbered in a new epoch. `None`: its time is over.
     #[must_use]
     pub fn from_record(record: RoomRecord, epoch: u64, now: Now) -> Option<Self> {
-        let RoomRecord { id, capacity, expires_at, password_hash, invite_only, used_invites } = record;
+        let RoomRecord { id, capacity, expires_at, password_hash, invite_only, app, used_invites } = record;
         let left = expires_at.since(now.unix);
         if left == 0 {
             return None;
         }
         let ttl = Duration::from_secs(left);
         let door = Door { password: password_hash.is_some(), invite_only };
-        let settings = RoomSettings { id, epoch, capacity, ttl, door };
+        let settings = RoomSettings { id, epoch, capacity, ttl, door, app };
         Some(Self::with_used_invites(settings, UsedInvites::from_record(used_invites), now))
     }
 }
@@ -54,6 +55,7 @@ mod tests {
         let later = Now { moment: Moment::from_origin(Duration::from_secs(7)), unix: at(30).unix };
         let mut again = Room::from_record(record.clone(), 9, later).unwrap();
         assert_eq!((again.expires_at(), again.capacity()), (room.expires_at(), room.capacity()));
+        assert_eq!(again.app(), room.app());
         assert_eq!(again.door(), Door { password: true, invite_only: true });
         assert_eq!(again.next_deadline().since(later.moment), Duration::from_secs(30));
         assert_eq!(again.admit(invite, later), Err(RefusedEntry::InviteInvalid));
@@ -75,6 +77,7 @@ mod tests {
             capacity: 4,
             ttl: Duration::from_secs(60),
             door: Door { password: true, invite_only: true },
+            app: Some("shop".parse().unwrap()),
         };
         Room::new(settings, at(0))
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use causeway_protocol::bus::RelayUsage;
+use causeway_protocol::ids::ApiKeyId;
 use causeway_protocol::message::{
     ClientMessage, Greeting, LeaveReason, Pass, PeerInfo, Politeness, Position, ServerMessage, Snapshot,
 };
@@ -33,6 +34,8 @@ pub struct RoomSettings {
     pub ttl: Duration,
     /// Who may come in.
     pub door: Door,
+    /// The key of the app that made it; `None`: people did.
+    pub app: Option<ApiKeyId>,
 }
 
 #[derive(Debug)]
@@ -101,6 +104,12 @@ impl Room {
         &self.used_invites
     }
 
+    /// The key of the app that made it; `None`: people did.
+    #[must_use]
+    pub const fn app(&self) -> Option<&ApiKeyId> {
+        self.settings.app.as_ref()
+    }
+
     /// How many peers it holds.
     #[must_use]
     pub const fn capacity(&self) -> u16 {
@@ -140,7 +149,14 @@ impl Room {
         if self.over(now) {
             return Err(RefusedEntry::Ended);
         }
-        if self.members.len() >= usize::from(self.settings.capacity) {
+        let comes_back = match &key {
+            Key::App { key, .. } if self.settings.app.as_ref() != Some(key) => {
+                return Err(RefusedEntry::OtherApp);
+            }
+            Key::App { peer, .. } => self.members.iter().any(|member| member.pass.peer == *peer),
+            Key::None | Key::Password | Key::Invite { .. } | Key::Host => false,
+        };
+        if !comes_back && self.members.len() >= usize::from(self.settings.capacity) {
             return Err(RefusedEntry::Full);
         }
         self.settings.door.pass(key, &mut self.used_invites, now.unix)

@@ -83,6 +83,7 @@ fn room_with(role: RoomRole, can: GrantSet) -> Room {
             capacity: 2,
             ttl: Duration::from_secs(60),
             door: Door { password: false, invite_only: false },
+            app: None,
         },
         NOW,
     );

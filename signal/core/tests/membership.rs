@@ -104,6 +104,7 @@ impl World {
             capacity: CAPACITY,
             ttl: Duration::from_secs(3600),
             door: Door { password: false, invite_only: false },
+            app: None,
         };
         Self {
             room: Room::new(settings, now),

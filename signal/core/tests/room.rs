@@ -284,6 +284,7 @@ impl TestRoom {
             capacity: 3,
             ttl: TTL,
             door: Door { password: false, invite_only: false },
+            app: None,
         };
         let mut test = Self { room: Room::new(settings, start), start, now: start };
         for (session, name) in members {

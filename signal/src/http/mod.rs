@@ -1,7 +1,9 @@
 //! The HTTP side: routes, and how requests are refused.
 
 mod api;
+mod app;
 mod body;
+mod create;
 mod deadline;
 mod origin;
 mod refusal;

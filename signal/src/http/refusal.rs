@@ -5,12 +5,14 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
-use causeway_protocol::ErrorCode;
 use causeway_protocol::rest::ApiError;
+use causeway_protocol::token::AppTokenError;
+use causeway_protocol::{CloseCode, ErrorCode};
 
 use crate::limits::TooMany;
 use crate::metrics;
 use crate::password::HashError;
+use crate::rooms::NotMade;
 
 /// Why a request is refused; answered as [`ApiError`].
 #[derive(Clone, Debug)]
@@ -24,6 +26,28 @@ impl Refusal {
     /// The code with a sentence that knows more than the code's own.
     pub(crate) fn because(code: ErrorCode, message: impl Into<String>) -> Self {
         Self(ApiError { code, message: message.into(), retry_after_seconds: None })
+    }
+}
+
+impl Refusal {
+    pub(crate) const fn code(&self) -> ErrorCode {
+        self.0.code
+    }
+
+    /// How a socket is closed that asked for the same.
+    pub(crate) fn close_code(&self) -> CloseCode {
+        match self.0.code.http_status() {
+            404 => CloseCode::RoomNotFound,
+            409 => CloseCode::RoomFull,
+            429 => CloseCode::RateLimited,
+            400..=499 => CloseCode::TokenRefused,
+            // A client that comes back by itself finds a server that can, or another.
+            _ => CloseCode::Internal,
+        }
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 }
 
@@ -54,6 +78,36 @@ impl From<TooMany> for Refusal {
         let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
         Self(ApiError { retry_after_seconds: Some(seconds), ..ApiError::new(ErrorCode::RateLimited) })
     }
+}
+
+impl From<AppTokenError> for Refusal {
+    fn from(error: AppTokenError) -> Self {
+        Self::because(error.code(), sentence(&error.to_string()))
+    }
+}
+
+impl From<NotMade> for Refusal {
+    fn from(refused: NotMade) -> Self {
+        match refused {
+            NotMade::NotAllowed => Self::because(
+                ErrorCode::NotAllowed,
+                "This key makes no rooms (may_create_rooms); join one that is open.",
+            ),
+            NotMade::TooMany(too_many) => too_many.into(),
+            NotMade::AppFull => Self::because(
+                ErrorCode::Unavailable,
+                "This key has as many rooms open as it may (max_rooms); end one.",
+            ),
+            NotMade::Full | NotMade::Unreachable => Self::new(ErrorCode::Unavailable),
+            NotMade::Taken => Self::new(ErrorCode::RoomTaken),
+        }
+    }
+}
+
+/// An error's text as a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str())).unwrap_or_default()
 }
 
 impl From<ErrorCode> for Refusal {

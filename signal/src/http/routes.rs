@@ -7,14 +7,17 @@ use causeway_protocol::ErrorCode;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use super::{Refusal, api, body, deadline, origin, websocket};
+use super::{Refusal, api, app, body, deadline, origin, websocket};
 use crate::site;
 
 /// The document at `/api/v1/openapi.json`.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Causeway signaling", description = "Rooms in which WebRTC peers find one another."),
-    paths(api::create_room, api::room_facts, api::create_invite, api::join_room, websocket::open),
+    paths(
+        api::create_room, api::room_facts, api::create_invite, api::join_room, app::create_room, app::list_rooms,
+        app::end_room, websocket::open
+    ),
     modifiers(&HostScheme)
 )]
 struct Document;
@@ -27,7 +30,14 @@ impl utoipa::Modify for HostScheme {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("The host token that creating the room returned."))
             .build();
-        document.components.get_or_insert_default().add_security_scheme("host", SecurityScheme::Http(bearer));
+        let app = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("A token that the app minted under its API key, with the grant `admin`."))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("host", SecurityScheme::Http(bearer));
+        components.add_security_scheme("app", SecurityScheme::Http(app));
     }
 }
 
@@ -43,6 +53,12 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
             .service(resource("/rooms/{room}", "GET").route(web::get().to(api::room_facts)))
             .service(resource("/rooms/{room}/invites", "POST").route(web::post().to(api::create_invite)))
             .service(resource("/rooms/{room}/join", "POST").route(web::post().to(api::join_room)))
+            .service(
+                resource("/app/rooms", "GET, POST")
+                    .route(web::get().to(app::list_rooms))
+                    .route(web::post().to(app::create_room)),
+            )
+            .service(resource("/app/rooms/{room}", "DELETE").route(web::delete().to(app::end_room)))
             .service(resource("/ws", "GET").route(web::get().to(websocket::open)))
             .service(resource("/openapi.json", "GET").route(web::get().to(openapi)))
             .default_service(web::to(nothing_here)),
@@ -119,6 +135,8 @@ mod tests {
         assert_eq!(
             paths,
             [
+                "/api/v1/app/rooms",
+                "/api/v1/app/rooms/{room}",
                 "/api/v1/rooms",
                 "/api/v1/rooms/{room}",
                 "/api/v1/rooms/{room}/invites",

@@ -2,11 +2,11 @@
 
 use actix::{Context, Handler, Message};
 use causeway_protocol::ids::TokenId;
-use causeway_protocol::node::{Answer, Departure, EdgeSession, Question, RoomLetter, Say, ShownKey};
+use causeway_protocol::node::{Answer, Departure, EdgeSession, Question, RoomLetter, Say};
 use causeway_protocol::token::JoinClaims;
 use causeway_protocol::{CloseCode, NodeId};
 use causeway_service::clock;
-use causeway_signal_core::{Gone, Input, Join, SessionId};
+use causeway_signal_core::{Ending, Gone, Input, Join, SessionId};
 
 use super::far::FarSocket;
 use super::{Role, RoomActor};
@@ -61,12 +61,17 @@ impl RoomActor {
                 }
             }
             Say::Ask { question, ask } => {
-                let changes = matches!(ask, Question::Admit { key: ShownKey::Invite { .. } });
+                let changes = matches!(&ask, Question::Admit { key } if key.is_used_up());
+                let ends = matches!(ask, Question::End { .. });
                 let answer = owner.answer(ask);
                 let changed = changes && matches!(answer, Answer::Admitted { .. });
+                let ends = ends && matches!(answer, Answer::Done {});
                 self.desk.post(from, owner.epoch, Say::Answer { question, answer });
                 if changed {
                     self.save();
+                }
+                if ends {
+                    self.take(Input::End(Ending::Closed), ctx);
                 }
             }
             Say::Resume { .. } | Say::Announce { .. } | Say::Paused {} => {}

@@ -1,7 +1,8 @@
 //! What the owner of a room answers to those at its door, here or on another node.
 
 use causeway_protocol::ErrorCode;
-use causeway_protocol::node::{Answer, Question, ShownKey};
+use causeway_protocol::ids::ApiKeyId;
+use causeway_protocol::node::{Answer, Question, ShownKey, ShownOnce};
 use causeway_protocol::record::RoomRecord;
 use causeway_protocol::rest::RoomFacts;
 use causeway_protocol::token::RoomRole;
@@ -37,8 +38,17 @@ impl Owner {
             ShownKey::Password => Key::Password,
             ShownKey::Invite { id, expires_at } => Key::Invite { id, expires_at },
             ShownKey::Host => Key::Host,
+            ShownKey::App { key, peer, role, once } => {
+                let once = once.map(|ShownOnce { id, expires_at }| (id, expires_at));
+                Key::App { key, peer, role, once }
+            }
         };
         self.room.admit(key, clock::now()).map_err(|refused| refused.code())
+    }
+
+    /// Whether the room is this app's; for others it is not there.
+    pub(crate) fn is_of(&self, app: &ApiKeyId) -> Result<(), ErrorCode> {
+        if self.room.app() == Some(app) { Ok(()) } else { Err(ErrorCode::RoomNotFound) }
     }
 
     /// Answers another node.
@@ -48,6 +58,10 @@ impl Owner {
             Question::Password {} => {
                 Answer::Password { hash: self.password.as_ref().map(|hash| hash.as_phc().to_owned()) }
             }
+            Question::End { app } => match self.is_of(&app) {
+                Ok(()) => Answer::Done {},
+                Err(code) => Answer::Refused { code },
+            },
             Question::Admit { key } => match self.admit(key) {
                 Ok(role) => Answer::Admitted { role },
                 Err(code) => Answer::Refused { code },

@@ -85,6 +85,7 @@ fn empty_room(name: &str) -> Room {
         capacity: 2,
         ttl: Duration::from_secs(60),
         door: Door { password: false, invite_only: false },
+        app: None,
     };
     Room::new(settings, clock::now())
 }

@@ -6,6 +6,8 @@
     reason = "shared by several test files; a test's panic is its message"
 )]
 
+pub mod mint;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::grants::{Grant, GrantSet, Grants, RelayBudget};
 use super::super::join::RoomRole;
-use super::verify::AppTokenError;
+use super::verify::{AppTokenError, LEEWAY};
 use crate::ids::{IdError, TokenId};
 use crate::{PeerId, RoomId, UnixSeconds};
 
@@ -46,8 +46,8 @@ pub struct AppToken {
     pub name: Option<String>,
     /// What it asks for.
     pub grants: AppGrants,
-    /// Its `exp`.
-    pub expires_at: UnixSeconds,
+    /// From when on it is refused: its `exp`, and what clocks may differ.
+    pub refused_from: UnixSeconds,
     /// A name of its own: made from its `jti`, or from its signature if it has none.
     pub id: TokenId,
     /// Whether it has a `jti`, and so opens a room once.
@@ -62,7 +62,7 @@ impl AppClaims {
             None => (named("signature", signature), false),
         };
         let peer = sub.map(|sub| sub.parse().unwrap_or_else(|_other_alphabet| named("sub", &sub)));
-        AppToken { peer, room, name, grants, expires_at: exp, id, once }
+        AppToken { peer, room, name, grants, refused_from: exp.plus(LEEWAY), id, once }
     }
 }
 

@@ -189,9 +189,6 @@ pub fn verify_app_token(
     let data = jsonwebtoken::decode::<AppClaims>(token, key.decoding_key(), &validation(key, rules))
         .map_err(|error| refusal(error.kind()))?;
     let AppClaims { exp, nbf, .. } = &data.claims;
-    if now >= exp.plus(LEEWAY) {
-        return Err(AppTokenError::Expired);
-    }
     if nbf.is_some_and(|nbf| nbf > now.plus(LEEWAY)) {
         return Err(AppTokenError::NotYet);
     }
@@ -199,7 +196,8 @@ pub fn verify_app_token(
         return Err(AppTokenError::LivesTooLong);
     }
     let signature = token.rsplit('.').next().unwrap_or_default();
-    Ok(data.claims.into_token(signature))
+    let token = data.claims.into_token(signature);
+    if now >= token.refused_from { Err(AppTokenError::Expired) } else { Ok(token) }
 }
 
 /// Only the key's own algorithm: a token's header cannot choose `none`, or HMAC under a public key (RFC 8725 §2.1).
