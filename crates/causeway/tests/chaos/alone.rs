@@ -1,0 +1,14 @@
+//! What is promised of one process.
+
+use crate::scene::Scene;
+use crate::{run, seed};
+
+#[test]
+fn members_of_one_process_hear_everything_once_and_in_order() {
+    run(async {
+        let scene = Scene::alone(&[3, 4, 5], seed()).await;
+        scene.hears(200).await;
+        let outcome = scene.ends_well().await;
+        assert_eq!((outcome.tally.stays, outcome.tally.resyncs, outcome.tally.excused), (12, 0, 0));
+    });
+}
