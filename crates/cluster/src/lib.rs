@@ -10,12 +10,14 @@
 
 mod bus;
 mod cluster;
+mod link;
 mod mail;
 mod memory;
 mod nodes;
 mod ownership;
 mod rate;
 mod records;
+mod seal;
 
 pub use bus::{Bus, Delivery, PublishError, Subscription, Topic};
 pub use cluster::{BoxFuture, Cluster, ClusterError};
