@@ -20,9 +20,6 @@ const VERSION: u8 = 1;
 const GAVE_UP: u8 = 1;
 const MET: u8 = 2;
 
-/// Bytes for the channel of the node they are meant for.
-pub(crate) type Sealed = Bytes;
-
 /// Why bytes are no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameError {
@@ -33,7 +30,7 @@ pub(crate) enum FrameError {
 }
 
 /// The frame as bytes.
-pub(crate) fn seal(key: &Secret, from: &NodeId, to: &NodeId, frame: &Frame) -> Sealed {
+pub(crate) fn seal(key: &Secret, from: &NodeId, to: &NodeId, frame: &Frame) -> Bytes {
     let length: usize = frame.letters.iter().map(|letter| letter.len() + 4).sum();
     let mut bytes = BytesMut::with_capacity(1 + TAG + 65 + 33 + length);
     bytes.put_u8(VERSION);

@@ -30,7 +30,7 @@ use causeway_protocol::Moment;
 
 use crate::mail::{MOST_BYTES, MOST_LETTERS};
 
-pub(crate) use frame::{FrameError, Sealed, open, seal};
+pub(crate) use frame::{FrameError, open, seal};
 pub(crate) use set::{Links, NotTaken};
 
 /// How long an acknowledgment waits for a letter that takes it along.

@@ -72,8 +72,8 @@ fn too_much_that_waits_begins_anew_and_both_sides_hear_of_it() {
     pair.post(A, 0);
     pair.post(B, 0);
     pair.run_until_quiet();
-    let overflow = (0..=MOST_LETTERS as u32).find(|&number| !pair.post(A, number + 1));
-    assert_eq!(overflow, Some(MOST_LETTERS as u32));
+    let most = u32::try_from(MOST_LETTERS).unwrap();
+    assert_eq!((0..=most).find(|&number| !pair.post(A, number + 1)), Some(most));
     pair.network[B].clear();
     pair.post(A, 9999);
     pair.run_until_quiet();
