@@ -19,7 +19,6 @@ export const ERROR_CODES = [
 	"not-found",
 	"method-not-allowed",
 	"peer-not-found",
-	"room-taken",
 	"room-full",
 	"state-full",
 	"resume-refused",

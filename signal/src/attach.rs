@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use causeway_cluster::{Claim, ClusterError, Owner};
@@ -109,8 +110,10 @@ pub(crate) async fn find_owner(signal: &Arc<Signal>, id: &RoomId, known: Epoch) 
     match cluster.claim(id, known).await.map_err(unavailable)? {
         Claim::Theirs(owner) => Ok(Found::Theirs(owner)),
         Claim::Mine(epoch) => {
-            let password = record.password_hash.clone().map(PasswordHash::from_phc);
-            let room = Room::from_record(record, epoch.0, clock::now()).ok_or(NoRoom::NotFound)?;
+            let password = record.made.password.clone().map(PasswordHash::from_phc);
+            let resume = signal.settings().resume();
+            let room = Room::from_record(record, resume, epoch, Duration::ZERO, clock::now());
+            let room = room.ok_or(NoRoom::NotFound)?;
             Ok(Found::Ours(Kept { room: Box::new(room), epoch, password }))
         }
     }

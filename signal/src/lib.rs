@@ -15,6 +15,7 @@ mod farewell;
 mod frame_gate;
 mod http;
 mod ice;
+mod kept;
 mod limits;
 mod mail;
 mod metrics;

@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation, RoomAddresses};
-use causeway_protocol::message::ClientMessage;
+use causeway_protocol::message::{ClientMessage, Pass, Position};
 use causeway_protocol::node::{Answer, Question, Say, ShownKey};
 use causeway_protocol::rest::RoomFacts;
 use causeway_protocol::token::{JoinClaims, RoomRole};
 use causeway_protocol::{CloseCode, Epoch, ErrorCode, Moment, NodeId};
 use causeway_service::clock;
-use causeway_signal_core::{Ending, Gone, Input, Room, SessionId};
+use causeway_signal_core::{Ending, Gone, Input, Resume, Room, SessionId};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -76,6 +76,27 @@ pub(crate) struct Enter {
     pub(crate) outbox: Outbox,
     pub(crate) ice_urls: Arc<IceUrls>,
     pub(crate) seen_at: IpAddr,
+}
+
+/// A connection with a genuine resume token wants to go on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Return {
+    pub(crate) session: SessionId,
+    pub(crate) pass: Pass,
+    pub(crate) position: Position,
+    pub(crate) outbox: Outbox,
+    pub(crate) ice_urls: Arc<IceUrls>,
+    pub(crate) seen_at: IpAddr,
+}
+
+/// A connection said something that is no message.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Garbled {
+    pub(crate) session: SessionId,
+    /// Its `type`, if it had one.
+    pub(crate) kind: Option<String>,
 }
 
 /// A connection said something.
@@ -246,6 +267,36 @@ impl Handler<Enter> for RoomActor {
         }
         // A refused one has no seat any more.
         self.seats.tell_whereabouts_of(session);
+    }
+}
+
+impl Handler<Return> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, back: Return, ctx: &mut Self::Context) {
+        let Return { session, pass, position, outbox, ice_urls, seen_at } = back;
+        let peer = pass.peer.clone();
+        self.seats.give(session, Seat { outbox, ice_urls, peer, seen_at, stay: None });
+        match &self.role {
+            Role::Owner(_) => self.take(Input::Resume(Resume { session, pass, position }), ctx),
+            Role::Edge(_) => {
+                let pass = Box::new(pass);
+                self.say(session, Say::Resume { session: session.0, pass, position, seen_at });
+            }
+        }
+        // A refused one has no seat any more.
+        self.seats.tell_whereabouts_of(session);
+    }
+}
+
+impl Handler<Garbled> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Garbled { session, kind }: Garbled, ctx: &mut Self::Context) {
+        match &self.role {
+            Role::Owner(_) => self.take(Input::Unreadable { session, kind }, ctx),
+            Role::Edge(_) => self.say(session, Say::Unreadable { session: session.0, kind }),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_cluster::{Claim, SaveError};
+use causeway_protocol::record::Made;
 use causeway_protocol::{Epoch, Now, RoomId, UnixSeconds};
 use causeway_service::clock;
 use causeway_signal_core::{Door, Room, RoomSettings};
@@ -83,15 +84,20 @@ pub(crate) async fn make(signal: &Arc<Signal>, new: NewRoom, now: Now) -> Result
     let epoch = own(signal, &id, app.is_some()).await?;
     let settings = RoomSettings {
         id: id.clone(),
-        epoch: epoch.0,
+        epoch,
         capacity,
         ttl: Duration::from_secs(ttl_seconds),
         door,
-        app: app.as_ref().map(|key| key.id.clone()),
+        made: Made {
+            password: password.as_ref().map(|hash| hash.as_phc().to_owned()),
+            app: app.as_ref().map(|key| key.id.clone()),
+            ..Made::default()
+        },
+        resume: signal.settings().resume(),
     };
     let room = Room::new(settings, now);
     let expires_at = room.expires_at();
-    keep(signal, &room, password.as_ref(), epoch, now).await?;
+    keep(signal, &room, epoch, now).await?;
     let beginning = Beginning::Ours { room: Box::new(room), epoch, password };
     if let Err(refused) = signal.rooms.open(&id, beginning, signal) {
         give_up(signal, &id, epoch).await;
@@ -131,14 +137,8 @@ async fn own(signal: &Signal, id: &RoomId, chose: bool) -> Result<Epoch, NotMade
 }
 
 /// A room that was promised outlives the process; unless the cluster is away, then it is kept when that is back.
-async fn keep(
-    signal: &Signal,
-    room: &Room,
-    password: Option<&PasswordHash>,
-    epoch: Epoch,
-    now: Now,
-) -> Result<(), NotMade> {
-    let record = room.record(password.map(|hash| hash.as_phc().to_owned()), now);
+async fn keep(signal: &Signal, room: &Room, epoch: Epoch, now: Now) -> Result<(), NotMade> {
+    let record = room.record(now);
     match save(Arc::clone(&signal.cluster), &record, epoch).await {
         Ok(()) => Ok(()),
         Err(SaveError::Cluster(error)) => {

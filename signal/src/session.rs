@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, ProtocolError};
-use causeway_protocol::message::{ClientMessage, ServerMessage};
-use causeway_protocol::token::{JoinClaims, TokenError};
+use causeway_protocol::message::{ClientMessage, Pass, Position, ServerMessage};
+use causeway_protocol::token::{JoinClaims, ResumeClaims, TokenError};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION};
 use causeway_service::clock;
 use causeway_signal_core::{Gone, SessionId};
@@ -22,7 +22,7 @@ use crate::ice::IceUrls;
 use crate::limits::Ingress;
 use crate::metrics;
 use crate::outbox::{Frame, Outbox};
-use crate::room::{Enter, RoomActor, Said, Went};
+use crate::room::{Enter, Garbled, Return, RoomActor, Said, Went};
 use crate::slots::Slot;
 use crate::state::Signal;
 use crate::text;
@@ -161,7 +161,7 @@ impl Session {
         let message = match serde_json::from_str::<ClientMessage>(text) {
             Ok(message) => message,
             // A message can be found wrong before all of it was read, so whether the rest is JSON is asked here.
-            Err(error) if error.is_data() && is_json(text) => return self.on_unknown(text),
+            Err(error) if error.is_data() && is_json(text) => return self.on_unknown(text, ctx),
             Err(_not_json) => {
                 self.tell_error(ErrorCode::BadJson, None);
                 return self.refuse(CloseCode::BadMessage);
@@ -177,9 +177,9 @@ impl Session {
     fn on_hello(&mut self, message: &ClientMessage, ctx: &mut Context<Self>) {
         let (version, token) = match message {
             ClientMessage::Hello { version, token } => (version, token),
-            ClientMessage::Resume { .. } => {
-                self.tell_error(ErrorCode::ResumeRefused, Some(message.kind().to_owned()));
-                return self.outbox.close(Farewell::Say(CloseCode::ResumeRefused));
+            ClientMessage::Resume { version, token, epoch, seq } => {
+                let position = Position { epoch: *epoch, seq: *seq };
+                return self.on_resume(*version, token, position, ctx);
             }
             other => return self.refuse_entry_message(other.kind()),
         };
@@ -190,22 +190,70 @@ impl Session {
         }
     }
 
+    fn on_resume(&mut self, version: u16, token: &str, position: Position, ctx: &mut Context<Self>) {
+        if version != PROTOCOL_VERSION {
+            return self.refuse_resume(ErrorCode::VersionUnsupported, CloseCode::BadMessage);
+        }
+        let claims = match self.signal.resumes.check(token, clock::now().unix) {
+            Ok(claims) => claims,
+            Err(TokenError::Invalid) => {
+                return self.refuse_resume(ErrorCode::TokenInvalid, CloseCode::ResumeRefused);
+            }
+            Err(TokenError::Expired) => {
+                return self.refuse_resume(ErrorCode::TokenExpired, CloseCode::ResumeRefused);
+            }
+        };
+        let ResumeClaims { room: id, pass, aud: _, exp: _ } = claims;
+        if let Some(room) = self.signal.rooms.find(&id) {
+            return self.return_to(&room, pass, position, ctx);
+        }
+        let signal = Arc::clone(&self.signal);
+        let found = async move { attach(&signal, &id).await };
+        ctx.wait(found.into_actor(self).map(move |found, session, ctx| match found {
+            Ok(room) => session.return_to(&room, pass, position, ctx),
+            Err(NoRoom::NotFound) => {
+                session.refuse_resume(ErrorCode::RoomNotFound, CloseCode::RoomNotFound);
+            }
+            Err(NoRoom::Unavailable) => {
+                session.refuse_resume(ErrorCode::Unavailable, CloseCode::Internal);
+            }
+        }));
+    }
+
+    fn return_to(&mut self, room: &Addr<RoomActor>, pass: Pass, position: Position, ctx: &mut Context<Self>) {
+        self.place = Place::Room(room.clone());
+        let back = Return {
+            session: self.id,
+            pass,
+            position,
+            outbox: self.outbox.clone(),
+            ice_urls: Arc::clone(&self.ice_urls),
+            seen_at: self.seen_at,
+        };
+        self.tell_room(room.send(back), ctx);
+    }
+
+    fn refuse_resume(&self, code: ErrorCode, close: CloseCode) {
+        self.tell_error(code, Some("resume".to_owned()));
+        self.outbox.close(Farewell::Say(close));
+    }
+
     fn refuse_entry_message(&mut self, kind: &str) {
         self.tell_error(ErrorCode::BadMessage, Some(kind.to_owned()));
         self.refuse(CloseCode::BadMessage);
     }
 
     /// JSON that is no message of this version. A member may be newer than this server: it is told and stays.
-    fn on_unknown(&mut self, text: &str) {
+    fn on_unknown(&mut self, text: &str, ctx: &mut Context<Self>) {
         #[derive(Deserialize)]
         struct Tag {
             r#type: String,
         }
         metrics::message("unknown");
         let kind = serde_json::from_str::<Tag>(text).ok().map(|tag| tag.r#type);
-        match self.place {
+        match &self.place {
             Place::Door => self.refuse_entry_message(kind.as_deref().unwrap_or("")),
-            Place::Room(_) => self.tell_error(ErrorCode::BadMessage, kind),
+            Place::Room(room) => self.tell_room(room.send(Garbled { session: self.id, kind }), ctx),
         }
     }
 
@@ -322,7 +370,10 @@ impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for Session {
             Ok(AggregatedMessage::Binary(_)) => self.refuse(CloseCode::BadMessage),
             Ok(AggregatedMessage::Ping(payload)) => self.push(Frame::Pong(payload)),
             Ok(AggregatedMessage::Pong(_)) => {}
-            Ok(AggregatedMessage::Close(_)) => self.outbox.close(Farewell::Reply),
+            Ok(AggregatedMessage::Close(_)) => {
+                self.why = Gone::Closed;
+                self.outbox.close(Farewell::Reply);
+            }
             Err(error) => self.on_failure(&error),
         }
     }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use causeway_protocol::Network;
 use causeway_protocol::ids::ApiKeyId;
 use causeway_protocol::token::PeerPolicy;
+use causeway_signal_core::{ResumeLimits, RingLimits};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::{self, ApiKeySettings};
@@ -92,6 +94,13 @@ pub struct LimitSettings {
     pub outbox_messages: usize,
     /// Bytes that wait for one slow reader.
     pub outbox_bytes: usize,
+    /// Events that a room keeps for members that come back.
+    pub kept_events: usize,
+    /// Bytes of them.
+    pub kept_bytes: usize,
+    /// Bytes of them in all rooms of this process. A room that has no place keeps none, and who comes back is told how it
+    /// stands.
+    pub kept_bytes_total: usize,
 }
 
 /// How long things may take.
@@ -110,6 +119,8 @@ pub struct TimingSettings {
     pub write_ms: u64,
     /// For the last messages and the closing handshake, until the TCP connection is cut, in milliseconds.
     pub linger_ms: u64,
+    /// How long a member is waited for whose connection broke, in seconds. 0: it leaves at once.
+    pub resume_seconds: u64,
     /// From a join to the WebSocket that uses its token, in seconds.
     pub join_token_seconds: u64,
 }
@@ -157,8 +168,12 @@ impl Default for LimitSettings {
             message_burst: 1000,
             bytes_per_second: 256 * 1024,
             byte_burst: 2 * 1024 * 1024,
-            outbox_messages: 256,
-            outbox_bytes: 1024 * 1024,
+            // What a member missed comes all at once: twice what is kept.
+            outbox_messages: 512,
+            outbox_bytes: 2 * 1024 * 1024,
+            kept_events: 256,
+            kept_bytes: 1024 * 1024,
+            kept_bytes_total: 256 * 1024 * 1024,
         }
     }
 }
@@ -172,6 +187,7 @@ impl Default for TimingSettings {
             silence_ms: 45_000,
             write_ms: 10_000,
             linger_ms: 5_000,
+            resume_seconds: 30,
             join_token_seconds: 60,
         }
     }
@@ -211,6 +227,18 @@ impl SignalSettings {
         "timing",
         "api_keys",
     ];
+
+    /// How members of a room that is opened now come back.
+    pub(crate) fn resume(&self) -> ResumeLimits {
+        let grace = Duration::from_secs(self.timing.resume_seconds);
+        let ring = RingLimits {
+            events: self.limits.kept_events,
+            bytes: self.limits.kept_bytes,
+            // Whoever is waited for finds what it missed.
+            age: grace.max(RingLimits::default().age),
+        };
+        ResumeLimits { grace, ring }
+    }
 
     /// Everything that is wrong with the settings; empty if nothing is.
     #[must_use]
@@ -270,6 +298,12 @@ impl LimitSettings {
         found.at_least("limits.byte_burst", self.byte_burst, 64 * 1024);
         found.at_least("limits.outbox_messages", self.outbox_messages, 16);
         found.at_least("limits.outbox_bytes", self.outbox_bytes, 128 * 1024);
+        let problem =
+            |room| format!("must not be above half of {room}, so that what a member missed fits in");
+        let fits = self.kept_events <= self.outbox_messages / 2;
+        found.unless(fits, "limits.kept_events", problem("limits.outbox_messages"));
+        let fits = self.kept_bytes <= self.outbox_bytes / 2;
+        found.unless(fits, "limits.kept_bytes", problem("limits.outbox_bytes"));
     }
 }
 
@@ -281,6 +315,7 @@ impl TimingSettings {
         found.not_above("timing.ping_ms", self.ping_ms, "timing.silence_ms", self.silence_ms);
         found.at_least("timing.write_ms", self.write_ms, 1);
         found.at_least("timing.linger_ms", self.linger_ms, 1);
+        found.not_above("timing.resume_seconds", self.resume_seconds, "an hour", 3600);
         found.at_least("timing.join_token_seconds", self.join_token_seconds, 1);
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::access::Access;
 use crate::attach::Attaching;
 use crate::doors::RelayDoors;
+use crate::kept::KeptBytes;
 use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::registry::Registry;
@@ -34,6 +35,7 @@ pub(crate) struct Signal {
     pub(crate) access: Access,
     pub(crate) rooms: Registry,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) kept: KeptBytes,
     pub(crate) passwords: Passwords,
     settings: Mutex<Arc<SignalSettings>>,
     limits: Mutex<Arc<Limits>>,
@@ -67,6 +69,7 @@ impl Signal {
             access: Access::new(&settings.api_keys),
             rooms: Registry::new(settings.room_threads),
             limits: Mutex::new(Arc::new(Limits::new(&settings.limits))),
+            kept: KeptBytes::new(settings.limits.kept_bytes_total),
             slots: Slots::new(settings.max_sessions, settings.max_sessions_per_ip),
             passwords: Passwords::new(),
             draining: watch::Sender::new(false),
@@ -102,6 +105,7 @@ impl Signal {
         if self.settings().api_keys != settings.api_keys {
             self.access.replace(&settings.api_keys);
         }
+        self.kept.set_budget(settings.limits.kept_bytes_total);
         self.slots.resize(settings.max_sessions, settings.max_sessions_per_ip);
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }

@@ -215,7 +215,7 @@ async fn who_never_says_hello_is_not_waited_for() {
 
 #[actix_web::test]
 async fn who_gives_no_sign_of_life_is_given_up_and_who_answers_pings_is_not() {
-    let timing = TimingSettings { ping_ms: 50, silence_ms: 500, ..Default::default() };
+    let timing = TimingSettings { ping_ms: 50, silence_ms: 500, resume_seconds: 0, ..Default::default() };
     let server = serve(SignalSettings { timing, ..small() });
     let room = server.room(&CreateRoom::default()).await;
     let mut alice = server.member(&room.room, "Alice").await;

@@ -24,7 +24,7 @@ async fn a_client_that_never_reads_is_closed_and_its_connection_is_reset() {
         ..Default::default()
     };
     // Short, so that the test is; the writing limit is what ends a reader that is slow but not flooded.
-    let timing = TimingSettings { write_ms: 2000, linger_ms: 500, ..Default::default() };
+    let timing = TimingSettings { write_ms: 2000, linger_ms: 500, resume_seconds: 0, ..Default::default() };
     let server = serve(SignalSettings { limits, timing, ..small() });
     let room = server.room(&CreateRoom::default()).await;
     let joined = server.join(&room.room, &JoinRoom::default()).await.unwrap();

@@ -69,6 +69,14 @@ pub enum Say {
         /// What.
         message: Box<ClientMessage>,
     },
+    /// To the owner: a socket said something that is no message.
+    Unreadable {
+        /// Which socket.
+        session: EdgeSession,
+        /// Its `type`, if it had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<String>,
+    },
     /// To the owner: a socket is no longer there.
     Gone {
         /// Which socket.
@@ -156,6 +164,7 @@ impl Say {
             | Self::Resume { .. }
             | Self::Announce { .. }
             | Self::Said { .. }
+            | Self::Unreadable { .. }
             | Self::Gone { .. }
             | Self::Ask { .. }
             | Self::Paused {} => true,

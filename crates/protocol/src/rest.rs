@@ -22,6 +22,9 @@ pub struct CreateRoom {
     /// Whether the link alone does not suffice and guests need an invite.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub invite_only: bool,
+    /// Whether guests wait until a host admits them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lobby: bool,
 }
 
 /// The answer: the room is there.
@@ -52,6 +55,12 @@ pub struct RoomFacts {
     pub password_required: bool,
     /// Whether `join` wants an invite.
     pub invite_required: bool,
+    /// Whether guests wait until a host admits them. An older server says nothing of it.
+    #[serde(default)]
+    pub lobby: bool,
+    /// Whether a host closed the room to newcomers.
+    #[serde(default)]
+    pub locked: bool,
     /// How many peers it holds.
     pub capacity: u16,
     /// How many are connected.

@@ -20,10 +20,6 @@ pub enum Purpose {
     TurnToken,
     /// Derives TURN passwords from usernames.
     TurnPassword,
-    /// Seals letters between signaling nodes.
-    NodeMail,
-    /// Seals what goes over the Bus.
-    Bus,
 }
 
 impl Purpose {
@@ -35,8 +31,6 @@ impl Purpose {
             Self::Invite => b"causeway v1 invite",
             Self::TurnToken => b"causeway v1 turn token",
             Self::TurnPassword => b"causeway v1 turn password",
-            Self::NodeMail => b"causeway v1 node mail",
-            Self::Bus => b"causeway v1 bus",
         }
     }
 }

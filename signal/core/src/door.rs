@@ -1,15 +1,10 @@
 //! Who may come in: the room's policy, and the invites that were used.
 
-use std::collections::HashMap;
-
 use causeway_protocol::ids::{ApiKeyId, TokenId};
-use causeway_protocol::record::UsedInvite;
 use causeway_protocol::token::RoomRole;
 use causeway_protocol::{ErrorCode, PeerId, UnixSeconds};
 
-/// Used invites that a room remembers at a time. A guess far above any real room; it bounds what a host can
-/// make the server remember.
-pub const MAX_USED_INVITES: usize = 10_000;
+use crate::tokens::{TokenSet, TooMany};
 
 /// What the room asks of those who come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +13,8 @@ pub struct Door {
     pub password: bool,
     /// Guests need an invite; a password alone does not do.
     pub invite_only: bool,
+    /// Guests wait until a host admits them, whatever they showed; also where no host is there yet.
+    pub lobby: bool,
 }
 
 /// What somebody shows at the door. Signatures and passwords are already verified.
@@ -67,6 +64,9 @@ pub enum RefusedEntry {
     /// More invites were used than the room remembers.
     #[error("too many invites of this room are in use")]
     TooManyInvites,
+    /// A host closed the room to newcomers.
+    #[error("the room is closed to newcomers")]
+    Locked,
     /// As many are inside as fit.
     #[error("the room is full")]
     Full,
@@ -85,6 +85,7 @@ impl RefusedEntry {
             Self::OtherApp => ErrorCode::NotAllowed,
             Self::TokenUsed => ErrorCode::TokenInvalid,
             Self::TooManyInvites => ErrorCode::RateLimited,
+            Self::Locked => ErrorCode::RoomLocked,
             Self::Full => ErrorCode::RoomFull,
             Self::Ended => ErrorCode::RoomNotFound,
         }
@@ -97,19 +98,19 @@ impl Door {
     pub(crate) fn pass(
         self,
         key: Key,
-        used: &mut UsedInvites,
+        used: &mut TokenSet,
         now: UnixSeconds,
     ) -> Result<RoomRole, RefusedEntry> {
         match key {
             Key::Host => Ok(RoomRole::Host),
             Key::App { once: None, role, .. } => Ok(role),
             Key::App { once: Some((id, until)), role, .. } => {
-                used.redeem(id, until, now).map(|()| role).map_err(|refused| match refused {
+                redeem(used, id, until, now).map(|()| role).map_err(|refused| match refused {
                     RefusedEntry::InviteInvalid => RefusedEntry::TokenUsed,
                     other => other,
                 })
             }
-            Key::Invite { id, expires_at } => used.redeem(id, expires_at, now).map(|()| RoomRole::Guest),
+            Key::Invite { id, expires_at } => redeem(used, id, expires_at, now).map(|()| RoomRole::Guest),
             Key::Password | Key::None if self.invite_only => Err(RefusedEntry::InviteInvalid),
             Key::Password => Ok(RoomRole::Guest),
             Key::None if self.password => Err(RefusedEntry::PasswordRequired),
@@ -118,35 +119,16 @@ impl Door {
     }
 }
 
-/// The invites that were used and would still be accepted by their expiry date.
-#[derive(Debug, Default)]
-pub(crate) struct UsedInvites(HashMap<TokenId, UnixSeconds>);
-
-impl UsedInvites {
-    /// As they are kept.
-    pub(crate) fn record(&self, now: UnixSeconds) -> Vec<UsedInvite> {
-        let alive = self.0.iter().filter(|(_, expires_at)| **expires_at > now);
-        alive.map(|(id, expires_at)| UsedInvite { id: id.clone(), expires_at: *expires_at }).collect()
+fn redeem(
+    used: &mut TokenSet,
+    id: TokenId,
+    expires_at: UnixSeconds,
+    now: UnixSeconds,
+) -> Result<(), RefusedEntry> {
+    if now >= expires_at || used.contains(&id) {
+        return Err(RefusedEntry::InviteInvalid);
     }
-
-    /// As they were kept.
-    pub(crate) fn from_record(used: Vec<UsedInvite>) -> Self {
-        Self(used.into_iter().take(MAX_USED_INVITES).map(|used| (used.id, used.expires_at)).collect())
-    }
-
-    fn redeem(&mut self, id: TokenId, expires_at: UnixSeconds, now: UnixSeconds) -> Result<(), RefusedEntry> {
-        if now >= expires_at || self.0.contains_key(&id) {
-            return Err(RefusedEntry::InviteInvalid);
-        }
-        if self.0.len() >= MAX_USED_INVITES {
-            self.0.retain(|_, expires_at| *expires_at > now);
-        }
-        if self.0.len() >= MAX_USED_INVITES {
-            return Err(RefusedEntry::TooManyInvites);
-        }
-        self.0.insert(id, expires_at);
-        Ok(())
-    }
+    used.insert(id, expires_at, now).map_err(|TooMany| RefusedEntry::TooManyInvites)
 }
 
 #[cfg(test)]
@@ -173,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_invite_opens_once() {
-        let mut used = UsedInvites::default();
+        let mut used = TokenSet::default();
         assert!(door(true, true).pass(invite_key("i", 60), &mut used, NOW).is_ok());
         let again = door(true, true).pass(invite_key("i", 60), &mut used, NOW.plus(59));
         assert_eq!(again, Err(RefusedEntry::InviteInvalid));
@@ -181,25 +163,13 @@ mod tests {
 
     #[test]
     fn an_invite_opens_not_at_the_second_it_expires() {
-        let mut used = UsedInvites::default();
+        let mut used = TokenSet::default();
         let late = door(false, true).pass(invite_key("i", 60), &mut used, NOW.plus(60));
         assert_eq!(late, Err(RefusedEntry::InviteInvalid));
     }
 
-    #[test]
-    fn the_memory_of_used_invites_is_bounded_and_frees_what_expired() {
-        let mut used = UsedInvites::default();
-        for n in 0..MAX_USED_INVITES {
-            used.redeem(format!("i{n}").parse().unwrap(), NOW.plus(60), NOW).unwrap();
-        }
-        let one_more = "more".parse().unwrap();
-        assert_eq!(used.redeem(one_more, NOW.plus(600), NOW), Err(RefusedEntry::TooManyInvites));
-        assert_eq!(used.redeem("more".parse().unwrap(), NOW.plus(600), NOW.plus(60)), Ok(()));
-        assert_eq!(used.0.len(), 1);
-    }
-
     fn door(password: bool, invite_only: bool) -> Door {
-        Door { password, invite_only }
+        Door { password, invite_only, lobby: false }
     }
 
     fn invite_key(id: &str, seconds: u64) -> Key {
@@ -207,6 +177,6 @@ mod tests {
     }
 
     fn check(door: Door, key: &Key, expected: Result<RoomRole, RefusedEntry>) {
-        assert_eq!(door.pass(key.clone(), &mut UsedInvites::default(), NOW), expected, "{door:?} {key:?}");
+        assert_eq!(door.pass(key.clone(), &mut TokenSet::default(), NOW), expected, "{door:?} {key:?}");
     }
 }

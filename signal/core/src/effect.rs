@@ -49,6 +49,14 @@ pub enum Effect {
         /// For whom.
         peer: PeerId,
     },
+    /// Check that this is the room's host token, and say so with [`crate::Input::HostVerified`] before the connection's next
+    /// message. Keys are the shell's.
+    VerifyHost {
+        /// Whose.
+        session: SessionId,
+        /// What it showed.
+        token: String,
+    },
     /// Close this connection after what was sent to it; the room has forgotten it.
     Close {
         /// Which.
@@ -56,6 +64,13 @@ pub enum Effect {
         /// With which code.
         code: CloseCode,
     },
+    /// Tell the relays that this peer's credentials for the room are void.
+    Revoke {
+        /// Whose.
+        peer: PeerId,
+    },
+    /// [`crate::Room::record`] is another than it was: write it where it survives.
+    Save,
     /// The room is over; nothing follows, and every further join is refused.
     Ended(Ending),
 }

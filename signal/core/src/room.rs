@@ -1,89 +1,171 @@
-//! The room itself: members, numbered events, and the one function that moves them.
+//! The room itself: what it consists of, and the one function that moves it.
+//!
+//! What members do is in the files beside this one: `members` (who comes, comes back, and goes), `talk` (what is said), `hosts` (lobby,
+//! lock, kick, claims), `roll_call` (after an owner's death), `handover` (record and state).
 
 use std::time::Duration;
 
 use bytestring::ByteString;
 use causeway_protocol::bus::RelayUsage;
 use causeway_protocol::ids::ApiKeyId;
-use causeway_protocol::message::{
-    ClientMessage, Greeting, LeaveReason, Pass, PeerInfo, Politeness, Position, ServerMessage, Snapshot,
-};
-use causeway_protocol::token::{JoinClaims, RoomRole};
-use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, PeerId, RoomId, UnixSeconds};
+use causeway_protocol::message::ServerMessage;
+use causeway_protocol::record::{Ban, EventAudience as Audience, Made};
+use causeway_protocol::token::RoomRole;
+use causeway_protocol::{CloseCode, Epoch, ErrorCode, Moment, Now, RoomId, UnixSeconds};
 
-use crate::door::{Door, Key, RefusedEntry, UsedInvites};
+use crate::door::{Door, Key, RefusedEntry};
 use crate::effect::{Effect, Ending, Event};
-use crate::input::{Gone, Input, Join, SessionId};
-use crate::rights;
+use crate::input::{Input, Join, SessionId};
+use crate::members::Member;
+use crate::ring::{Kept, Ring, RingLimits};
+use crate::roll_call::RollCall;
+use crate::state::StateBoard;
+use crate::tokens::TokenSet;
 use crate::usage::UsageBoard;
-
-/// The least time between two `refresh-ice` of one connection. A guess: a network change and the retry after it
-/// both pass within seconds, and minting costs microseconds.
-pub const ICE_REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a room is made with.
 #[derive(Clone, Debug)]
 pub struct RoomSettings {
     /// Its name.
     pub id: RoomId,
-    /// Which owner numbers its events: 1 for the first.
-    pub epoch: u64,
+    /// Which ownership of the room this is.
+    pub epoch: Epoch,
     /// How many peers it holds.
     pub capacity: u16,
     /// How long it lives.
     pub ttl: Duration,
-    /// Who may come in.
+    /// Who may come in. It binds from the room's first moment, whoever arrives first.
     pub door: Door,
-    /// The key of the app that made it; `None`: people did.
-    pub app: Option<ApiKeyId>,
+    /// Who made it, and on which terms.
+    pub made: Made,
+    /// How members that lose their connection come back.
+    pub resume: ResumeLimits,
 }
 
-#[derive(Debug)]
-struct Member {
-    session: SessionId,
-    pass: Pass,
-    /// How many of its messages the room has taken.
-    received: u64,
-    /// From when on `refresh-ice` is granted again.
-    next_refresh: Moment,
+/// How members that lose their connection come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResumeLimits {
+    /// How long a member is waited for whose connection broke. Zero: it leaves at once.
+    pub grace: Duration,
+    /// What is kept for it meanwhile.
+    pub ring: RingLimits,
 }
 
-impl Member {
-    fn seen_by(&self, you_are: Politeness) -> PeerInfo {
-        PeerInfo { id: self.pass.peer.clone(), name: self.pass.name.clone(), role: self.pass.role, you_are }
+impl Default for ResumeLimits {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(30), ring: RingLimits::default() }
     }
+}
+
+/// Somebody passed the door.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// What it is in the room.
+    pub role: RoomRole,
+    /// What has to be done about it.
+    pub effects: Vec<Effect>,
 }
 
 /// One room. It lives until its time is over, also while nobody is in it: the link stays valid.
 #[derive(Debug)]
 pub struct Room {
-    settings: RoomSettings,
+    pub(crate) id: RoomId,
+    pub(crate) epoch: Epoch,
+    /// The epochs whose numbering this room's continues, its own the last.
+    pub(crate) lineage: Vec<Epoch>,
+    pub(crate) capacity: u16,
+    pub(crate) door: Door,
+    pub(crate) made: Made,
+    pub(crate) resume: ResumeLimits,
+    pub(crate) created: UnixSeconds,
+    pub(crate) ends: Now,
     /// The number of the latest event.
-    seq: u64,
+    pub(crate) seq: u64,
     /// In the order of their arrival. Rooms are small; looking through them beats an index.
-    members: Vec<Member>,
-    used_invites: UsedInvites,
-    usage: UsageBoard,
-    ends: Now,
-    ended: bool,
+    pub(crate) members: Vec<Member>,
+    pub(crate) waiting: Vec<Join>,
+    pub(crate) ring: Ring,
+    pub(crate) state: StateBoard,
+    pub(crate) locked: bool,
+    pub(crate) bans: Vec<Ban>,
+    pub(crate) used_invites: TokenSet,
+    pub(crate) revoked: TokenSet,
+    pub(crate) usage: UsageBoard,
+    pub(crate) roll_call: Option<RollCall>,
+    /// Until when a genuine pass makes a member of somebody whom this owner never saw.
+    pub(crate) adopts_until: Option<Moment>,
+    /// The record has changed since the last [`Effect::Save`].
+    pub(crate) unsaved: bool,
+    pub(crate) ended: bool,
+}
+
+/// One input on its way through the room: the time, and what has to be done.
+pub(crate) struct Turn {
+    pub(crate) now: Now,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Turn {
+    const fn at(now: Now) -> Self {
+        Self { now, effects: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(crate) fn close(&mut self, session: SessionId, code: CloseCode) {
+        self.push(Effect::Close { session, code });
+    }
+
+    pub(crate) fn send(&mut self, to: SessionId, message: ServerMessage) {
+        self.push(Effect::Send { to: vec![to], message });
+    }
+
+    /// A message was refused.
+    pub(crate) fn refuse(&mut self, to: SessionId, code: ErrorCode, refused: &str) {
+        let (message, refused) = (code.sentence().to_owned(), Some(refused.to_owned()));
+        self.send(to, ServerMessage::Error { code, message, refused });
+    }
+
+    /// A connection may not come in, and is told why.
+    pub(crate) fn turn_away(&mut self, session: SessionId, why: ErrorCode, code: CloseCode) {
+        let message = why.sentence().to_owned();
+        self.send(session, ServerMessage::Error { code: why, message, refused: None });
+        self.close(session, code);
+    }
 }
 
 impl Room {
-    /// An empty room whose time begins at `now`.
+    /// An empty room whose time begins at `now`. Its record is worth saving at once.
     #[must_use]
     pub fn new(settings: RoomSettings, now: Now) -> Self {
-        Self::with_used_invites(settings, UsedInvites::default(), now)
-    }
-
-    pub(crate) fn with_used_invites(settings: RoomSettings, used_invites: UsedInvites, now: Now) -> Self {
-        let ends = now.plus(settings.ttl);
+        let RoomSettings { id, epoch, capacity, ttl, door, made, resume } = settings;
+        // Who is not waited for needs nothing kept.
+        let events = if resume.grace.is_zero() { 0 } else { resume.ring.events };
         Self {
-            settings,
+            id,
+            epoch,
+            lineage: vec![epoch],
+            capacity,
+            door,
+            made,
+            resume,
+            created: now.unix,
+            ends: now.plus(ttl),
             seq: 0,
             members: Vec::new(),
-            used_invites,
+            waiting: Vec::new(),
+            ring: Ring::new(RingLimits { events, ..resume.ring }),
+            state: StateBoard::default(),
+            locked: false,
+            bans: Vec::new(),
+            used_invites: TokenSet::default(),
+            revoked: TokenSet::default(),
             usage: UsageBoard::default(),
-            ends,
+            roll_call: None,
+            adopts_until: None,
+            unsaved: false,
             ended: false,
         }
     }
@@ -91,32 +173,46 @@ impl Room {
     /// The room's name.
     #[must_use]
     pub const fn id(&self) -> &RoomId {
-        &self.settings.id
+        &self.id
+    }
+
+    /// Which ownership of the room this is.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// Who may come in.
     #[must_use]
     pub const fn door(&self) -> Door {
-        self.settings.door
+        self.door
     }
 
-    pub(crate) const fn used_invites(&self) -> &UsedInvites {
-        &self.used_invites
+    /// Whether nobody new comes in.
+    #[must_use]
+    pub const fn locked(&self) -> bool {
+        self.locked
     }
 
     /// The key of the app that made it; `None`: people did.
     #[must_use]
     pub const fn app(&self) -> Option<&ApiKeyId> {
-        self.settings.app.as_ref()
+        self.made.app.as_ref()
+    }
+
+    /// What the room was made with.
+    #[must_use]
+    pub const fn made(&self) -> &Made {
+        &self.made
     }
 
     /// How many peers it holds.
     #[must_use]
     pub const fn capacity(&self) -> u16 {
-        self.settings.capacity
+        self.capacity
     }
 
-    /// How many peers are in it.
+    /// How many peers are in it, those included that are away for a moment.
     #[must_use]
     pub fn peers(&self) -> u16 {
         u16::try_from(self.members.len()).unwrap_or(u16::MAX)
@@ -128,16 +224,35 @@ impl Room {
         self.ends.unix
     }
 
+    /// How long a member is waited for whose connection broke.
+    #[must_use]
+    pub const fn grace(&self) -> Duration {
+        self.resume.grace
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub const fn ended(&self) -> bool {
         self.ended
     }
 
+    /// Bytes of the events that it keeps for those who come back.
+    #[must_use]
+    pub const fn kept_bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
     /// When the room wants its next [`Input::Tick`].
     #[must_use]
     pub fn next_deadline(&self) -> Moment {
-        self.usage.next_deadline().map_or(self.ends.moment, |usage| usage.min(self.ends.moment))
+        let others = [
+            self.usage.next_deadline(),
+            self.ring.next_deadline(),
+            self.state.next_deadline(),
+            self.roll_call.as_ref().map(RollCall::ends),
+            self.next_patience(),
+        ];
+        others.into_iter().flatten().fold(self.ends.moment, Moment::min)
     }
 
     /// Lets somebody pass the door, before a token is minted. An invite is used up by this.
@@ -145,269 +260,148 @@ impl Room {
     /// # Errors
     /// [`RefusedEntry`]; nothing has changed then. A room that is full now may have a place when the token is
     /// used, and the other way round: the join decides.
-    pub fn admit(&mut self, key: Key, now: Now) -> Result<RoomRole, RefusedEntry> {
+    pub fn admit(&mut self, key: Key, now: Now) -> Result<Admission, RefusedEntry> {
         if self.over(now) {
             return Err(RefusedEntry::Ended);
         }
         let comes_back = match &key {
-            Key::App { key, .. } if self.settings.app.as_ref() != Some(key) => {
+            Key::App { key, .. } if self.made.app.as_ref() != Some(key) => {
                 return Err(RefusedEntry::OtherApp);
             }
             Key::App { peer, .. } => self.members.iter().any(|member| member.pass.peer == *peer),
             Key::None | Key::Password | Key::Invite { .. } | Key::Host => false,
         };
-        if !comes_back && self.members.len() >= usize::from(self.settings.capacity) {
+        let is_host = matches!(&key, Key::Host | Key::App { role: RoomRole::Host, .. });
+        if self.locked && !is_host && !comes_back {
+            return Err(RefusedEntry::Locked);
+        }
+        if !comes_back && !self.has_place() {
             return Err(RefusedEntry::Full);
         }
-        self.settings.door.pass(key, &mut self.used_invites, now.unix)
+        let effects = match &key {
+            Key::Invite { .. } | Key::App { once: Some(_), .. } => vec![Effect::Save],
+            Key::None | Key::Password | Key::Host | Key::App { once: None, .. } => Vec::new(),
+        };
+        let role = self.door.pass(key, &mut self.used_invites, now.unix)?;
+        Ok(Admission { role, effects })
     }
 
     /// Takes one input and says what has to be done about it.
     pub fn apply(&mut self, input: Input, now: Now) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        if self.over(now) && !self.ended {
-            self.end(Ending::Expired, &mut effects);
+        let mut turn = Turn::at(now);
+        if self.over(now) {
+            self.end(Ending::Expired, &mut turn);
+        } else {
+            self.catch_up(&mut turn);
         }
         match input {
-            Input::Join(join) => self.on_join(join, now, &mut effects),
-            Input::Message { session, message } => self.on_message(session, message, now, &mut effects),
-            Input::Gone { session, why } => self.on_gone(session, why, &mut effects),
-            Input::Stalled { session } => self.on_stalled(session, &mut effects),
-            Input::RelayUsage(usage) => self.on_usage(usage, now, &mut effects),
-            Input::Tick => self.on_tick(now, &mut effects),
-            Input::End(ending) => self.end(ending, &mut effects),
+            Input::Join(join) => self.on_join(join, &mut turn),
+            Input::Resume(resume) => self.on_resume(resume, &mut turn),
+            Input::Announce(announce) => self.on_announce(announce, &mut turn),
+            Input::Message { session, message } => self.on_message(session, message, &mut turn),
+            Input::Unreadable { session, kind } => self.on_unreadable(session, kind, &mut turn),
+            Input::HostVerified { session, verdict } => self.on_claim(session, verdict, &mut turn),
+            Input::Gone { session, why } => self.on_gone(session, why, &mut turn),
+            Input::Stalled { session } => self.on_stalled(session, &mut turn),
+            Input::RelayUsage(usage) => self.on_usage(usage, &mut turn),
+            // Whatever is due was done above.
+            Input::Tick => {}
+            Input::Trim => self.trim(),
+            Input::End(ending) => self.end(ending, &mut turn),
         }
-        effects
+        if std::mem::take(&mut self.unsaved) && !self.ended {
+            turn.push(Effect::Save);
+        }
+        turn.effects
     }
 
-    fn on_join(&mut self, join: Join, now: Now, effects: &mut Vec<Effect>) {
-        if self.ended {
-            effects.push(Effect::Close { session: join.session, code: CloseCode::RoomNotFound });
-            return;
+    /// Does what its time has come for, so that no input meets a room of yesterday.
+    fn catch_up(&mut self, turn: &mut Turn) {
+        let now = turn.now.moment;
+        if self.roll_call.as_ref().is_some_and(|roll| roll.ends() <= now) {
+            self.finish_roll_call(turn);
         }
-        let displaced = self.members.iter().position(|member| member.pass.peer == join.claims.sub);
-        if displaced.is_none() && self.members.len() >= usize::from(self.settings.capacity) {
-            effects.push(Effect::Close { session: join.session, code: CloseCode::RoomFull });
-            return;
+        self.lose_patience(turn);
+        for (key, by) in self.state.expire(now) {
+            let gone = |seq| ServerMessage::State { seq, key, value: None, by, expires_at: None };
+            self.tell(Audience::All, gone, turn);
         }
-        if let Some(at) = displaced {
-            let session = self.members[at].session;
-            self.remove(at, LeaveReason::Displaced, effects);
-            effects.push(Effect::Close { session, code: CloseCode::Displaced });
-        }
-        let Join { session, claims, series } = join;
-        let JoinClaims { sub: peer, name, role, grants, jti: token, aud: _, room: _, exp: _ } = claims;
-        let joined = Position { epoch: self.settings.epoch, seq: self.seq + 1 };
-        let pass = Pass { peer, name, role, grants, token, series, generation: 1, joined };
-        let newcomer = Member { session, pass, received: 0, next_refresh: now.moment };
-        let peer = newcomer.seen_by(Politeness::Impolite);
-        // Who is there hears of the newcomer before any signal from it can arrive, and never gives way to it.
-        self.tell_all(|seq| ServerMessage::PeerJoined { seq, peer }, effects);
-        effects.push(Effect::Greet {
-            to: session,
-            pass: newcomer.pass.clone(),
-            greeting: Greeting::Welcome { snapshot: Box::new(self.snapshot(&newcomer)) },
-        });
-        self.members.push(newcomer);
-    }
-
-    /// How the room stands for somebody who came after all its members.
-    fn snapshot(&self, newcomer: &Member) -> Snapshot {
-        Snapshot {
-            room: self.settings.id.clone(),
-            peer: newcomer.pass.peer.clone(),
-            role: newcomer.pass.role,
-            epoch: self.settings.epoch,
-            seq: self.seq,
-            peers: self.members.iter().map(|member| member.seen_by(Politeness::Polite)).collect(),
-            state: Vec::new(),
-            locked: false,
-            lobby: false,
-            waiting: Vec::new(),
-            expires_at: self.ends.unix,
+        let members = &mut self.members;
+        self.ring.sweep(now, |kept| miss(members, kept));
+        for usage in self.usage.due(now) {
+            self.tell_usage(usage, turn);
         }
     }
 
-    fn on_message(
-        &mut self,
-        session: SessionId,
-        message: ClientMessage,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        // A message may still be on its way when its sender has been removed.
-        let Some(at) = self.position(session) else { return };
-        let from = self.members[at].pass.peer.clone();
-        let refused = message.kind();
-        if message.counts() {
-            self.members[at].received += 1;
-        }
-        if rights::needed(&message).is_some_and(|grant| !self.members[at].pass.grants.can.contains(grant)) {
-            effects.push(refusal(session, ErrorCode::NotAllowed, refused));
-            return;
-        }
-        match message {
-            ClientMessage::Offer { to, sdp } => {
-                self.pass_on(at, &to, refused, |seq| ServerMessage::Offer { seq, from, sdp }, effects);
-            }
-            ClientMessage::Answer { to, sdp } => {
-                self.pass_on(at, &to, refused, |seq| ServerMessage::Answer { seq, from, sdp }, effects);
-            }
-            ClientMessage::Candidate { to, candidate } => {
-                self.pass_on(
-                    at,
-                    &to,
-                    refused,
-                    |seq| ServerMessage::Candidate { seq, from, candidate },
-                    effects,
-                );
-            }
-            ClientMessage::EndOfCandidates { to } => {
-                self.pass_on(at, &to, refused, |seq| ServerMessage::EndOfCandidates { seq, from }, effects);
-            }
-            ClientMessage::App { to: Some(to), data } => {
-                self.pass_on(at, &to, refused, |seq| ServerMessage::App { seq, from, data }, effects);
-            }
-            ClientMessage::App { to: None, data } => {
-                let to: Vec<_> =
-                    self.members.iter().map(|member| member.session).filter(|to| *to != session).collect();
-                if !to.is_empty() {
-                    self.tell(to, |seq| ServerMessage::App { seq, from, data }, effects);
-                }
-            }
-            ClientMessage::RefreshIce {} => {
-                if now.moment < self.members[at].next_refresh {
-                    effects.push(refusal(session, ErrorCode::RateLimited, refused));
-                } else {
-                    self.members[at].next_refresh = now.moment.plus(ICE_REFRESH_INTERVAL);
-                    effects.push(Effect::GrantIce { to: session, peer: from });
-                }
-            }
-            ClientMessage::Ping { nonce } => {
-                let received = self.members[at].received;
-                let pong = ServerMessage::Pong { nonce, received };
-                effects.push(Effect::Send { to: vec![session], message: pong });
-            }
-            ClientMessage::Leave {} => {
-                self.remove(at, LeaveReason::Left, effects);
-                effects.push(Effect::Close { session, code: CloseCode::Left });
-            }
-            ClientMessage::SetState { .. }
-            | ClientMessage::Admit { .. }
-            | ClientMessage::Deny { .. }
-            | ClientMessage::Kick { .. }
-            | ClientMessage::Lock { .. }
-            | ClientMessage::ClaimHost { .. } => {
-                effects.push(refusal(session, ErrorCode::NotAllowed, refused));
-            }
-            ClientMessage::Hello { .. } | ClientMessage::Resume { .. } => {
-                effects.push(refusal(session, ErrorCode::BadMessage, refused));
-            }
-        }
+    fn trim(&mut self) {
+        let members = &mut self.members;
+        self.ring.clear(|kept| miss(members, kept));
     }
 
-    fn pass_on(
-        &mut self,
-        sender: usize,
-        to: &PeerId,
-        refused: &'static str,
-        message: impl FnOnce(u64) -> ServerMessage,
-        effects: &mut Vec<Effect>,
-    ) {
-        let receiver =
-            self.members.iter().enumerate().find(|(at, member)| *at != sender && member.pass.peer == *to);
-        match receiver {
-            Some((_, receiver)) => self.tell(vec![receiver.session], message, effects),
-            None => {
-                effects.push(refusal(self.members[sender].session, ErrorCode::PeerNotFound, refused));
-            }
-        }
-    }
-
-    fn on_gone(&mut self, session: SessionId, why: Gone, effects: &mut Vec<Effect>) {
-        let reason = match why {
-            Gone::Disconnected => LeaveReason::Disconnected,
-            Gone::TimedOut => LeaveReason::TimedOut,
-            Gone::Stalled => LeaveReason::Stalled,
-            Gone::Refused => LeaveReason::Refused,
-        };
-        if let Some(at) = self.position(session) {
-            self.remove(at, reason, effects);
-        }
-    }
-
-    fn on_stalled(&mut self, session: SessionId, effects: &mut Vec<Effect>) {
-        if let Some(at) = self.position(session) {
-            self.remove(at, LeaveReason::Stalled, effects);
-            effects.push(Effect::Close { session, code: CloseCode::Stalled });
-        }
-    }
-
-    fn on_usage(&mut self, usage: RelayUsage, now: Now, effects: &mut Vec<Effect>) {
+    fn on_usage(&mut self, usage: RelayUsage, turn: &mut Turn) {
         let known = self.members.iter().any(|member| member.pass.peer == usage.peer);
-        if !known || usage.room != self.settings.id {
+        if !known || usage.room != self.id {
             return;
         }
-        if let Some(usage) = self.usage.on_report(usage, now.moment) {
-            self.tell_usage(usage, effects);
+        if let Some(usage) = self.usage.on_report(usage, turn.now.moment) {
+            self.tell_usage(usage, turn);
         }
     }
 
-    fn on_tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        for usage in self.usage.due(now.moment) {
-            self.tell_usage(usage, effects);
-        }
-    }
-
-    fn tell_usage(&self, usage: RelayUsage, effects: &mut Vec<Effect>) {
+    fn tell_usage(&self, usage: RelayUsage, turn: &mut Turn) {
         let RelayUsage { node, room: _, peer, allocations, sent_bytes, received_bytes, facts: _ } = usage;
-        if !self.members.is_empty() {
-            let to = self.members.iter().map(|member| member.session).collect();
+        let to: Vec<_> = self.members.iter().filter_map(Member::session).collect();
+        if !to.is_empty() {
             let message = ServerMessage::RelayUsage { peer, node, allocations, sent_bytes, received_bytes };
-            effects.push(Effect::Send { to, message });
+            turn.push(Effect::Send { to, message });
         }
     }
 
-    fn end(&mut self, ending: Ending, effects: &mut Vec<Effect>) {
+    fn end(&mut self, ending: Ending, turn: &mut Turn) {
         if self.ended {
             return;
         }
         self.ended = true;
+        let held = self.roll_call.take().into_iter().flat_map(RollCall::into_joins);
+        let sessions = self.members.iter().filter_map(Member::session);
+        let everybody = sessions.chain(self.waiting.drain(..).chain(held).map(|join| join.session));
+        for session in everybody.collect::<Vec<_>>() {
+            turn.close(session, ending.close_code());
+        }
         for member in self.members.drain(..) {
             self.usage.forget(&member.pass.peer);
-            effects.push(Effect::Close { session: member.session, code: ending.close_code() });
         }
-        effects.push(Effect::Ended(ending));
+        turn.push(Effect::Ended(ending));
     }
 
-    fn remove(&mut self, at: usize, reason: LeaveReason, effects: &mut Vec<Effect>) {
-        let member = self.members.remove(at);
-        self.usage.forget(&member.pass.peer);
-        let peer = member.pass.peer;
-        self.tell_all(|seq| ServerMessage::PeerLeft { seq, peer, reason }, effects);
-    }
-
-    fn tell_all(&mut self, message: impl FnOnce(u64) -> ServerMessage, effects: &mut Vec<Effect>) {
-        let to = self.members.iter().map(|member| member.session).collect();
-        self.tell(to, message, effects);
-    }
-
-    /// The next event, also if nobody is there to hear it.
-    fn tell(
+    /// The next event: to those who are there, and kept for those who come back.
+    pub(crate) fn tell(
         &mut self,
-        to: Vec<SessionId>,
+        audience: Audience,
         message: impl FnOnce(u64) -> ServerMessage,
-        effects: &mut Vec<Effect>,
+        turn: &mut Turn,
     ) {
         self.seq += 1;
-        if !to.is_empty() {
-            let event = Event { seq: self.seq, text: text_of(&message(self.seq)) };
-            effects.push(Effect::Event { to, event });
+        // At the end of a roll call everybody is told how the room stands.
+        if self.roll_call.is_some() {
+            return;
         }
+        let mut for_whom =
+            self.members.iter().filter(|member| audience.includes(&member.pass.peer)).peekable();
+        if for_whom.peek().is_none() {
+            return;
+        }
+        let to: Vec<_> = for_whom.filter_map(Member::session).collect();
+        let event = Event { seq: self.seq, text: text_of(&message(self.seq)) };
+        if !to.is_empty() {
+            turn.push(Effect::Event { to, event: event.clone() });
+        }
+        let members = &mut self.members;
+        self.ring.keep(Kept { event, audience, at: turn.now.moment }, |kept| miss(members, kept));
     }
 
-    fn position(&self, session: SessionId) -> Option<usize> {
-        self.members.iter().position(|member| member.session == session)
+    pub(crate) fn position(&self, session: SessionId) -> Option<usize> {
+        self.members.iter().position(|member| member.session() == Some(session))
     }
 
     fn over(&self, now: Now) -> bool {
@@ -415,18 +409,14 @@ impl Room {
     }
 }
 
+/// Remembers for whom an event is not kept any more.
+pub(crate) fn miss(members: &mut [Member], kept: &Kept) {
+    for member in members.iter_mut().filter(|member| kept.audience.includes(&member.pass.peer)) {
+        member.missed = kept.event.seq;
+    }
+}
+
 /// The message as JSON, serialized once for everybody.
 fn text_of(message: &ServerMessage) -> ByteString {
     serde_json::to_string(message).expect("our messages have string keys and no failing serializer").into()
-}
-
-fn refusal(to: SessionId, code: ErrorCode, refused: &str) -> Effect {
-    Effect::Send {
-        to: vec![to],
-        message: ServerMessage::Error {
-            code,
-            message: code.sentence().to_owned(),
-            refused: Some(refused.to_owned()),
-        },
-    }
 }

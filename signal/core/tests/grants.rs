@@ -9,8 +9,8 @@ use std::time::Duration;
 use causeway_protocol::message::{ClientMessage, ServerMessage};
 use causeway_protocol::token::{Grant, GrantSet, Grants, JoinClaims, RoomRole};
 use causeway_protocol::{ErrorCode, Moment, Now, UnixSeconds};
-use causeway_signal_core::{Door, Input, Join, Room, RoomSettings, SessionId};
-use common::{Done, done, guest};
+use causeway_signal_core::{Input, Join, Room, SessionId};
+use common::{Done, done, guest, settings};
 use serde_json::json;
 
 const ALICE: SessionId = SessionId(1);
@@ -76,17 +76,7 @@ fn say(room: &mut Room, message: &serde_json::Value) -> Vec<Done> {
 
 /// Alice, who may do this, and Bob.
 fn room_with(role: RoomRole, can: GrantSet) -> Room {
-    let mut room = Room::new(
-        RoomSettings {
-            id: "kitchen".parse().unwrap(),
-            epoch: 1,
-            capacity: 2,
-            ttl: Duration::from_secs(60),
-            door: Door { password: false, invite_only: false },
-            app: None,
-        },
-        NOW,
-    );
+    let mut room = Room::new(settings(), NOW);
     for (session, peer, can) in [(ALICE, "alice", can), (BOB, "bob", GrantSet::PEER)] {
         let grants = Grants { can, ..Grants::default() };
         let claims = JoinClaims { role, grants, ..guest(&common::peer(peer)) };

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use causeway_protocol::message::{ClientMessage, PeerInfo, Politeness, ServerMessage};
 use causeway_protocol::{CloseCode, Moment, Now, PeerId, UnixSeconds};
-use causeway_signal_core::{Door, Ending, Gone, Input, Join, Room, RoomSettings, SessionId};
-use common::{Done, done, guest};
+use causeway_signal_core::{Ending, Gone, Input, Join, ResumeLimits, Room, RoomSettings, SessionId};
+use common::{Done, done, guest, settings};
 use proptest::prelude::*;
 
 const CAPACITY: u16 = 4;
@@ -98,14 +98,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let now = Now { moment: Moment::default(), unix: UnixSeconds(1_800_000_000) };
-        let settings = RoomSettings {
-            id: "kitchen".parse().unwrap(),
-            epoch: 1,
-            capacity: CAPACITY,
-            ttl: Duration::from_secs(3600),
-            door: Door { password: false, invite_only: false },
-            app: None,
-        };
+        // Nobody is waited for: `resume.rs` is about that.
+        let resume = ResumeLimits { grace: Duration::ZERO, ..ResumeLimits::default() };
+        let settings = RoomSettings { capacity: CAPACITY, resume, ..settings() };
         Self {
             room: Room::new(settings, now),
             now,
@@ -191,7 +186,11 @@ impl World {
                 assert_eq!(view.closed, None, "closed twice");
                 view.closed = Some(code);
             }
-            Done::Granted { .. } | Done::Ended(_) => {}
+            Done::Granted { .. }
+            | Done::Asked { .. }
+            | Done::Revoked { .. }
+            | Done::Saved
+            | Done::Ended(_) => {}
         }
     }
 

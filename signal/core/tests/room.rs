@@ -9,11 +9,12 @@ use std::time::Duration;
 use causeway_protocol::bus::{RelayFacts, RelayUsage};
 use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage, Snapshot};
 use causeway_protocol::token::RoomRole;
-use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, UnixSeconds};
+use causeway_protocol::{CloseCode, Epoch, ErrorCode, Moment, Now, UnixSeconds};
 use causeway_signal_core::{
-    Door, Ending, Gone, ICE_REFRESH_INTERVAL, Input, Join, Key, RefusedEntry, Room, RoomSettings, SessionId,
+    Ending, Gone, ICE_REFRESH_INTERVAL, Input, Join, Key, RefusedEntry, ResumeLimits, Room, RoomSettings,
+    SessionId,
 };
-use common::{Done, done, guest, peer};
+use common::{Done, done, guest, peer, settings};
 
 const TTL: Duration = Duration::from_secs(3600);
 const ALICE: SessionId = SessionId(1);
@@ -33,7 +34,7 @@ fn the_newcomer_is_polite_and_those_present_are_not() {
         panic!("{welcome:?}");
     };
     assert_eq!(to[..], [BOB]);
-    let Snapshot { seq: 2, epoch: 1, peers, .. } = &**snapshot else { panic!("{snapshot:?}") };
+    let Snapshot { seq: 2, epoch: Epoch(1), peers, .. } = &**snapshot else { panic!("{snapshot:?}") };
     assert_eq!((peers[0].id.as_str(), peers[0].you_are), ("alice", Politeness::Polite));
 }
 
@@ -87,7 +88,7 @@ fn a_full_room_takes_nobody_but_a_peer_that_comes_back() {
         matches!(effects[..], [Done::Closed { session: SessionId(4), code: CloseCode::RoomFull }]),
         "{effects:?}"
     );
-    assert_eq!(test.room.admit(Key::None, test.now), Err(RefusedEntry::Full));
+    assert_eq!(test.admit(Key::None), Err(RefusedEntry::Full));
     test.join(SessionId(5), "alice");
     assert_eq!(test.room.peers(), 3);
 }
@@ -154,7 +155,7 @@ fn an_empty_room_stays_until_its_time_is_over() {
     test.say(ALICE, ClientMessage::Leave {});
     test.now = test.start.plus(TTL - Duration::from_millis(1));
     assert!(test.apply(Input::Tick).is_empty());
-    assert_eq!(test.room.admit(Key::None, test.now), Ok(RoomRole::Guest));
+    assert_eq!(test.admit(Key::None), Ok(RoomRole::Guest));
 }
 
 #[test]
@@ -181,7 +182,7 @@ fn a_room_ends_at_its_time_with_everybody_in_it() {
 fn a_room_is_over_at_its_time_even_if_the_timer_is_late() {
     let mut test = TestRoom::with(&[(ALICE, "alice")]);
     test.now = test.start.plus(TTL);
-    assert_eq!(test.room.admit(Key::Host, test.now), Err(RefusedEntry::Ended));
+    assert_eq!(test.admit(Key::Host), Err(RefusedEntry::Ended));
     let effects = test.join(BOB, "bob");
     assert!(
         matches!(
@@ -262,10 +263,10 @@ fn what_a_relay_counted_for_strangers_or_other_rooms_is_nobodys_business() {
 fn an_invite_shown_at_a_full_room_is_not_used_up() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
     let invite = Key::Invite { id: "i".parse().unwrap(), expires_at: test.now.unix.plus(60) };
-    assert_eq!(test.room.admit(invite.clone(), test.now), Err(RefusedEntry::Full));
+    assert_eq!(test.admit(invite.clone()), Err(RefusedEntry::Full));
     test.say(CAROL, ClientMessage::Leave {});
-    assert_eq!(test.room.admit(invite.clone(), test.now), Ok(RoomRole::Guest));
-    assert_eq!(test.room.admit(invite, test.now), Err(RefusedEntry::InviteInvalid));
+    assert_eq!(test.admit(invite.clone()), Ok(RoomRole::Guest));
+    assert_eq!(test.admit(invite), Err(RefusedEntry::InviteInvalid));
 }
 
 struct TestRoom {
@@ -278,19 +279,18 @@ impl TestRoom {
     fn with(members: &[(SessionId, &str)]) -> Self {
         let start =
             Now { moment: Moment::from_origin(Duration::from_secs(5)), unix: UnixSeconds(1_800_000_000) };
-        let settings = RoomSettings {
-            id: "kitchen".parse().unwrap(),
-            epoch: 1,
-            capacity: 3,
-            ttl: TTL,
-            door: Door { password: false, invite_only: false },
-            app: None,
-        };
+        // Nobody is waited for: `resume.rs` is about that.
+        let resume = ResumeLimits { grace: Duration::ZERO, ..ResumeLimits::default() };
+        let settings = RoomSettings { resume, ..settings() };
         let mut test = Self { room: Room::new(settings, start), start, now: start };
         for (session, name) in members {
             test.join(*session, name);
         }
         test
+    }
+
+    fn admit(&mut self, key: Key) -> Result<RoomRole, RefusedEntry> {
+        self.room.admit(key, self.now).map(|admission| admission.role)
     }
 
     fn join(&mut self, session: SessionId, name: &str) -> Vec<Done> {

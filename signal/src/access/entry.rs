@@ -74,7 +74,7 @@ async fn room(
         capacity: bounds.capacity,
         ttl_seconds: bounds.ttl_seconds,
         // An id that an app chose can be guessed; its tokens and invites open the room, the link does not.
-        door: Door { password: false, invite_only: true },
+        door: Door { password: false, invite_only: true, lobby: false },
         password: None,
         app: Some(Arc::clone(key)),
     };

@@ -36,9 +36,9 @@ pub(crate) async fn create_room(
     let now = clock::now();
     signal.limits().rooms.check(&stranger(&request, &signal), now)?;
     refuse_while_draining(&signal)?;
-    let CreateRoom { password, capacity, ttl_seconds, invite_only } = body.into_inner();
+    let CreateRoom { password, capacity, ttl_seconds, invite_only, lobby } = body.into_inner();
     let id = RoomId::random(&mut rand::rng());
-    let wanted = Wanted { id, password, capacity, ttl_seconds, invite_only, app: None };
+    let wanted = Wanted { id, password, capacity, ttl_seconds, invite_only, lobby, app: None };
     create::room(&request, &signal, wanted, now).await
 }
 

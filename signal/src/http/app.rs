@@ -61,7 +61,8 @@ pub(crate) async fn create_room(
     caller.may(&id)?;
     // A password is for people who come by the link.
     let invite_only = !open_to_link && password.is_none();
-    let wanted = Wanted { id, password, capacity, ttl_seconds, invite_only, app: Some(caller.key) };
+    let wanted =
+        Wanted { id, password, capacity, ttl_seconds, invite_only, lobby: false, app: Some(caller.key) };
     create::room(&request, &signal, wanted, clock::now()).await
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Wanted {
     pub(super) capacity: Option<u16>,
     pub(super) ttl_seconds: Option<u64>,
     pub(super) invite_only: bool,
+    pub(super) lobby: bool,
     /// The key that makes it.
     pub(super) app: Option<Arc<ApiKey>>,
 }
@@ -36,7 +37,7 @@ pub(super) async fn room(
     wanted: Wanted,
     now: Now,
 ) -> Answer {
-    let Wanted { id, password, capacity, ttl_seconds, invite_only, app } = wanted;
+    let Wanted { id, password, capacity, ttl_seconds, invite_only, lobby, app } = wanted;
     let bounds = Bounds::new(&signal.settings(), app.as_deref());
     let capacity = capacity.unwrap_or(bounds.capacity);
     within("capacity", u64::from(capacity), u64::from(bounds.max_capacity))?;
@@ -50,7 +51,7 @@ pub(super) async fn room(
         Some(password) => Some(signal.passwords.hash(password).await?),
         None => None,
     };
-    let door = Door { password: password.is_some(), invite_only };
+    let door = Door { password: password.is_some(), invite_only, lobby };
     let new = NewRoom { id: id.clone(), capacity, ttl_seconds, door, password, app };
     let expires_at = rooms::make(signal, new, now).await?;
     let created = RoomCreated {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use causeway_cluster::{Cluster, SaveError};
+use causeway_protocol::bus::{BusMessage, RelayOrder, Revocation};
 use causeway_protocol::message::{ClientMessage, EntryGrant, Greeting, Pass, ServerMessage};
 use causeway_protocol::node::{RoomLetter, Say};
 use causeway_protocol::record::RoomRecord;
-use causeway_protocol::token::{IssueError, ResumeClaims, ResumeTokens};
-use causeway_protocol::{Epoch, ErrorCode, NodeId, Now, RoomId, UnixSeconds};
+use causeway_protocol::token::{IssueError, ResumeClaims, ResumeTokens, TokenError};
+use causeway_protocol::{Epoch, ErrorCode, NodeId, Now, PeerId, RoomId, UnixSeconds};
 
 use crate::ice::{self, Holder, IceGrant, IceUrls, RelayAllowance};
 use crate::metrics;
@@ -49,6 +50,26 @@ impl Desk {
         });
     }
 
+    /// Tells relays that a peer's credentials are void.
+    pub(crate) fn revoke(&self, peer: PeerId, room_ends: UnixSeconds, now: Now) {
+        // A credential ends with its room at the latest, and none lives longer than this.
+        let until = now.unix.plus(self.signal.longest_credential_ttl()).min(room_ends);
+        let order = RelayOrder { revoke: Revocation::Peer { room: self.room.clone(), peer }, until };
+        if let Err(error) = self.signal.bus.publish(BusMessage::RelayOrder(order)) {
+            tracing::warn!(room = %self.room, %error, "relays were not told that a peer was sent away");
+        }
+    }
+
+    /// Whether a token is this room's host token.
+    pub(crate) fn verify_host(&self, token: &str, now: Now) -> Result<(), ErrorCode> {
+        match self.signal.hosts.check(token, now.unix) {
+            Ok(claims) if claims.room == self.room => Ok(()),
+            Ok(_) => Err(ErrorCode::NotAllowed),
+            Err(TokenError::Invalid) => Err(ErrorCode::TokenInvalid),
+            Err(TokenError::Expired) => Err(ErrorCode::TokenExpired),
+        }
+    }
+
     /// The room is over: nobody owns it, and nothing is kept of it.
     pub(crate) fn forget(&self, epoch: Epoch) {
         let (cluster, room) = (Arc::clone(&self.signal.cluster), self.room.clone());
@@ -80,7 +101,7 @@ impl Desk {
         });
         Ok(greeting.with(EntryGrant {
             resume_token,
-            resume_seconds: 0,
+            resume_seconds: self.signal.settings().timing.resume_seconds,
             ice_servers: ice.servers,
             ice_expires_at: ice.expires_at,
         }))

@@ -6,7 +6,7 @@ use causeway_protocol::node::{Answer, Departure, EdgeSession, Question, RoomLett
 use causeway_protocol::token::JoinClaims;
 use causeway_protocol::{CloseCode, NodeId};
 use causeway_service::clock;
-use causeway_signal_core::{Ending, Gone, Input, Join, SessionId};
+use causeway_signal_core::{Ending, Gone, Input, Join, Resume, SessionId};
 
 use super::far::FarSocket;
 use super::{Role, RoomActor};
@@ -52,6 +52,16 @@ impl RoomActor {
                 // Its member has been removed, and the edge was told.
                 None => metrics::letter_refused("unknown-socket"),
             },
+            Say::Resume { session, pass, position, seen_at: _ } => {
+                let number = self.registered.signal.next_session();
+                owner.far.give(number, socket(session));
+                let resume = Resume { session: number, pass: *pass, position };
+                self.take(Input::Resume(resume), ctx);
+            }
+            Say::Unreadable { session, kind } => match owner.far.number(&socket(session)) {
+                Some(number) => self.take(Input::Unreadable { session: number, kind }, ctx),
+                None => metrics::letter_refused("unknown-socket"),
+            },
             Say::Gone { session, why } => {
                 if let Some(number) = owner.far.number(&socket(session)) {
                     self.take(Input::Gone { session: number, why: gone(why) }, ctx);
@@ -74,7 +84,7 @@ impl RoomActor {
                     self.take(Input::End(Ending::Closed), ctx);
                 }
             }
-            Say::Resume { .. } | Say::Announce { .. } | Say::Paused {} => {}
+            Say::Announce { .. } | Say::Paused {} => {}
             Say::Tell { .. }
             | Say::Greet { .. }
             | Say::Ice { .. }
@@ -135,6 +145,7 @@ impl RoomActor {
             | Say::Resume { .. }
             | Say::Announce { .. }
             | Say::Said { .. }
+            | Say::Unreadable { .. }
             | Say::Gone { .. }
             | Say::Ask { .. }
             | Say::Paused {}
@@ -167,7 +178,8 @@ fn close_code(number: u16) -> CloseCode {
 
 const fn gone(why: Departure) -> Gone {
     match why {
-        Departure::Closed | Departure::Disconnected => Gone::Disconnected,
+        Departure::Closed => Gone::Closed,
+        Departure::Disconnected => Gone::Disconnected,
         Departure::TimedOut => Gone::TimedOut,
         Departure::Stalled => Gone::Stalled,
         Departure::Refused => Gone::Refused,
@@ -176,6 +188,7 @@ const fn gone(why: Departure) -> Gone {
 
 pub(super) const fn departure(why: Gone) -> Departure {
     match why {
+        Gone::Closed => Departure::Closed,
         Gone::Disconnected => Departure::Disconnected,
         Gone::TimedOut => Departure::TimedOut,
         Gone::Stalled => Departure::Stalled,

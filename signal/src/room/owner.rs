@@ -4,12 +4,13 @@
 use bytestring::ByteString;
 use causeway_protocol::message::{Greeting, Pass, ServerMessage};
 use causeway_protocol::node::Say;
-use causeway_protocol::{CloseCode, Epoch, NodeId, Now};
+use causeway_protocol::{CloseCode, Epoch, ErrorCode, NodeId, Now};
 use causeway_signal_core::{Effect, Ending, Gone, Input, Room, SessionId};
 
 use super::desk::Desk;
 use super::far::{Far, FarSocket};
 use super::seats::Seats;
+use crate::kept::Kept;
 use crate::metrics;
 use crate::password::PasswordHash;
 use crate::text;
@@ -20,6 +21,24 @@ pub(crate) struct Owner {
     pub(crate) epoch: Epoch,
     pub(crate) password: Option<PasswordHash>,
     pub(crate) far: Far,
+    /// What the room keeps for those who come back, as the process counts it.
+    kept: Kept,
+}
+
+/// What one input made necessary to tell the room.
+#[derive(Default)]
+struct Follows {
+    stalled: Vec<SessionId>,
+    verified: Vec<(SessionId, Result<(), ErrorCode>)>,
+}
+
+impl Follows {
+    fn next(&mut self) -> Option<Input> {
+        if let Some((session, verdict)) = self.verified.pop() {
+            return Some(Input::HostVerified { session, verdict });
+        }
+        self.stalled.pop().map(|session| Input::Stalled { session })
+    }
 }
 
 /// What an input touches beside the room.
@@ -31,25 +50,25 @@ pub(crate) struct Around<'a> {
 
 impl Owner {
     pub(crate) fn new(room: Room, epoch: Epoch, password: Option<PasswordHash>) -> Self {
-        Self { room, epoch, password, far: Far::default() }
+        Self { room, epoch, password, far: Far::default(), kept: Kept::default() }
     }
 
     /// One input and everything that follows from it. Says how the room ended, if it did.
     pub(crate) fn take(&mut self, input: Input, around: &mut Around<'_>) -> Option<Ending> {
-        let mut stalled = Vec::new();
-        let mut ended = self.perform(input, around, &mut stalled);
-        while let Some(session) = stalled.pop() {
-            ended = ended.or(self.perform(Input::Stalled { session }, around, &mut stalled));
+        let mut follows = Follows::default();
+        let mut ended = self.perform(input, around, &mut follows);
+        while let Some(input) = follows.next() {
+            ended = ended.or(self.perform(input, around, &mut follows));
+        }
+        if around.desk.signal.kept.is_over_budget(&mut self.kept, self.room.kept_bytes()) {
+            self.room.apply(Input::Trim, around.now);
+            around.desk.signal.kept.is_over_budget(&mut self.kept, self.room.kept_bytes());
         }
         ended
     }
 
-    fn perform(
-        &mut self,
-        input: Input,
-        around: &mut Around<'_>,
-        stalled: &mut Vec<SessionId>,
-    ) -> Option<Ending> {
+    fn perform(&mut self, input: Input, around: &mut Around<'_>, follows: &mut Follows) -> Option<Ending> {
+        let stalled = &mut follows.stalled;
         let mut ended = None;
         for effect in self.room.apply(input, around.now) {
             match effect {
@@ -57,7 +76,13 @@ impl Owner {
                 Effect::Send { to, message } => self.send(&to, &message, around, stalled),
                 Effect::Greet { to, pass, greeting } => self.greet(to, pass, greeting, around, stalled),
                 Effect::GrantIce { to, peer: _ } => self.grant_ice(to, around, stalled),
+                Effect::VerifyHost { session, token } => {
+                    let verdict = around.desk.verify_host(&token, around.now);
+                    follows.verified.push((session, verdict));
+                }
                 Effect::Close { session, code } => self.close(session, code, around),
+                Effect::Revoke { peer } => around.desk.revoke(peer, self.room.expires_at(), around.now),
+                Effect::Save => around.desk.save(&self.record(), self.epoch),
                 Effect::Ended(ending) => ended = Some(ending),
             }
         }

@@ -19,6 +19,8 @@ impl Owner {
             room: self.room.id().clone(),
             password_required: door.password,
             invite_required: door.invite_only,
+            lobby: door.lobby,
+            locked: self.room.locked(),
             capacity: self.room.capacity(),
             peers: self.room.peers(),
             expires_at: self.room.expires_at(),
@@ -27,8 +29,7 @@ impl Owner {
 
     /// What has to be kept of the room.
     pub(crate) fn record(&self) -> RoomRecord {
-        let password_hash = self.password.as_ref().map(|hash| hash.as_phc().to_owned());
-        self.room.record(password_hash, clock::now())
+        self.room.record(clock::now())
     }
 
     /// Lets somebody with a verified key in, or says why not.
@@ -43,7 +44,8 @@ impl Owner {
                 Key::App { key, peer, role, once }
             }
         };
-        self.room.admit(key, clock::now()).map_err(|refused| refused.code())
+        // The only thing that follows, and follows only from an invite, is that the record is kept: the caller does that.
+        self.room.admit(key, clock::now()).map(|admission| admission.role).map_err(|refused| refused.code())
     }
 
     /// Whether the room is this app's; for others it is not there.

@@ -81,11 +81,12 @@ fn open(signal: &Arc<Signal>, name: &str) -> Result<Addr<RoomActor>, NotOpened> 
 fn empty_room(name: &str) -> Room {
     let settings = RoomSettings {
         id: name.parse().unwrap(),
-        epoch: 1,
+        epoch: Epoch(1),
         capacity: 2,
         ttl: Duration::from_secs(60),
-        door: Door { password: false, invite_only: false },
-        app: None,
+        door: Door { password: false, invite_only: false, lobby: false },
+        made: causeway_protocol::record::Made::default(),
+        resume: causeway_signal_core::ResumeLimits::default(),
     };
     Room::new(settings, clock::now())
 }

@@ -21,7 +21,9 @@ use causeway_protocol::secret::Secret;
 use causeway_protocol::token::TurnIssuer;
 use causeway_protocol::{ErrorCode, NodeId, PeerId, RoomId};
 use causeway_service::clock;
-use causeway_signal::{RelayDoors, RelayTransport, RunningSignal, SignalParts, SignalSettings, start};
+use causeway_signal::{
+    RelayDoors, RelayTransport, RunningSignal, SignalParts, SignalSettings, TimingSettings, start,
+};
 use futures_util::{SinkExt, Stream, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -71,9 +73,10 @@ pub fn serve_in(cluster: Arc<dyn Cluster>, bus: Arc<MemoryBus>, settings: Signal
     TestServer { address: running.addresses()[0], running, bus, secret }
 }
 
-/// One thread each: tests run beside one another.
+/// One thread each: tests run beside one another. Who breaks off is not waited for.
 pub fn small() -> SignalSettings {
-    SignalSettings { http_threads: 1, room_threads: 1, ..SignalSettings::default() }
+    let timing = TimingSettings { resume_seconds: 0, ..TimingSettings::default() };
+    SignalSettings { http_threads: 1, room_threads: 1, timing, ..SignalSettings::default() }
 }
 
 impl TestServer {

@@ -116,7 +116,7 @@ function Sharing({
 			<section class="card quiet">
 				<RelaySwitch
 					policy={stay.policy.value}
-					disabled={stay.over}
+					disabled={stay.notice.value.kind === "closed"}
 					onSwitch={(policy) => model.switchPolicy(stay, policy)}
 				/>
 			</section>

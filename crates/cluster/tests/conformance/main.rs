@@ -2,10 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
-mod bus;
 mod installation;
 mod mail;
 mod nodes;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::IceCandidate;
-use crate::PeerId;
+use crate::{Epoch, PeerId};
 
 /// What a client says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub enum ClientMessage {
         /// The latest resume token that the client was given.
         token: String,
         /// The epoch that it was greeted with last.
-        epoch: u64,
+        epoch: Epoch,
         /// The highest number that it has seen, in a greeting or an event.
         seq: u64,
     },

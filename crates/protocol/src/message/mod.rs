@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::ids::TokenId;
 use crate::token::{Grants, RoomRole};
-use crate::{PeerId, RoomId, UnixSeconds};
+use crate::{Epoch, PeerId, RoomId, UnixSeconds};
 
 pub use client::ClientMessage;
 pub use server::{EntryGrant, Greeting, ServerMessage};
@@ -32,7 +32,7 @@ pub const MAX_REASON_LEN: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// Which owner of the room numbered what the client was greeted with.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The event's number.
     pub seq: u64,
 }
@@ -48,7 +48,7 @@ pub struct Snapshot {
     /// What you are in the room.
     pub role: RoomRole,
     /// Which owner numbers what follows.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The number of the latest event that this snapshot contains.
     pub seq: u64,
     /// Who else is there, those who are away for a moment too.

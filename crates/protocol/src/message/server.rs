@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{IceCandidate, IceServer, Knocker, LeaveReason, PeerInfo, Position, Snapshot};
 use crate::token::RoomRole;
-use crate::{ErrorCode, NodeId, PROTOCOL_VERSION, PeerId, UnixSeconds};
+use crate::{Epoch, ErrorCode, NodeId, PROTOCOL_VERSION, PeerId, UnixSeconds};
 
 /// What the server says.
 ///
@@ -28,8 +28,9 @@ pub enum ServerMessage {
     /// The answer to `resume`: nothing was lost, and the missed events follow.
     Resumed {
         /// The epoch to name from here on.
-        epoch: u64,
-        /// The number of the room's latest event; those up to it that were missed follow at once.
+        epoch: Epoch,
+        /// The number of the room's latest event; those up to it that were missed follow at once. A client that breaks off again
+        /// before it has read them names what it has seen, not this.
         seq: u64,
         /// How many of the client's messages the room has taken in this series; the client sends the rest again.
         received: u64,
@@ -240,7 +241,7 @@ pub enum Greeting {
     /// A member that came back and missed nothing that cannot be sent again.
     Resumed {
         /// The room's epoch.
-        epoch: u64,
+        epoch: Epoch,
         /// The number of the room's latest event.
         seq: u64,
         /// How many of its messages the room has taken.

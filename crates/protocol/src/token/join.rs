@@ -221,7 +221,7 @@ mod tests {
                 token: claims().jti,
                 series: "s1".parse().unwrap(),
                 generation: 3,
-                joined: Position { epoch: 2, seq: 7 },
+                joined: Position { epoch: crate::Epoch(2), seq: 7 },
             },
         };
         let token = ResumeTokens::new(&secret).sign(&claims);

@@ -6,10 +6,13 @@
     reason = "shared by several test files; a test's panic is its message"
 )]
 
+use std::time::Duration;
+
 use causeway_protocol::message::{EntryGrant, ServerMessage};
+use causeway_protocol::record::Made;
 use causeway_protocol::token::{Grants, JoinClaims, RoomRole};
-use causeway_protocol::{CloseCode, PeerId, UnixSeconds};
-use causeway_signal_core::{Effect, Ending, SessionId};
+use causeway_protocol::{CloseCode, Epoch, PeerId, UnixSeconds};
+use causeway_signal_core::{Door, Effect, Ending, ResumeLimits, RoomSettings, SessionId};
 
 /// What an effect does.
 #[derive(Clone, Debug)]
@@ -18,6 +21,12 @@ pub enum Done {
     Said { to: Vec<SessionId>, message: ServerMessage },
     /// ICE servers are minted.
     Granted { to: SessionId },
+    /// A host token is looked at.
+    Asked { session: SessionId },
+    /// Relays hear that the peer's credentials are void.
+    Revoked { peer: PeerId },
+    /// The record is written.
+    Saved,
     /// The connection is closed.
     Closed { session: SessionId, code: CloseCode },
     /// The room is over.
@@ -40,6 +49,9 @@ fn one(effect: Effect) -> Done {
             Done::Said { to: vec![to], message: greeting.with(grant()) }
         }
         Effect::GrantIce { to, peer: _ } => Done::Granted { to },
+        Effect::VerifyHost { session, token: _ } => Done::Asked { session },
+        Effect::Revoke { peer } => Done::Revoked { peer },
+        Effect::Save => Done::Saved,
         Effect::Close { session, code } => Done::Closed { session, code },
         Effect::Ended(ending) => Done::Ended(ending),
     }
@@ -51,6 +63,19 @@ fn grant() -> EntryGrant {
         resume_seconds: 30,
         ice_servers: Vec::new(),
         ice_expires_at: UnixSeconds(0),
+    }
+}
+
+/// A room for three that anybody may enter.
+pub fn settings() -> RoomSettings {
+    RoomSettings {
+        id: "kitchen".parse().unwrap(),
+        epoch: Epoch(1),
+        capacity: 3,
+        ttl: Duration::from_secs(3600),
+        door: Door { password: false, invite_only: false, lobby: false },
+        made: Made::default(),
+        resume: ResumeLimits::default(),
     }
 }
 

@@ -1,0 +1,199 @@
+//! A room whose former owner died: this owner has its record alone, and the nodes that have sockets in it say who is there.
+//!
+//! While that goes on nothing happens in the room: what members say waits. Then everybody is told how the room stands.
+
+use std::time::Duration;
+
+use causeway_protocol::message::{ClientMessage, Greeting, Pass};
+use causeway_protocol::{CloseCode, ErrorCode, Moment, PeerId};
+
+use crate::effect::Effect;
+use crate::input::{Announce, Join, SessionId};
+use crate::room::{Room, Turn};
+
+/// What waits for the end of a roll call at most: messages and joins, and bytes of messages. A guess: two seconds of a busy
+/// room.
+const MAX_HELD: usize = 1024;
+const MAX_HELD_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct RollCall {
+    until: Moment,
+    held: Vec<Held>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Held {
+    Join(Join),
+    /// Of this peer, by this connection.
+    Message(PeerId, SessionId, ClientMessage),
+}
+
+impl RollCall {
+    pub(crate) const fn new(until: Moment) -> Self {
+        Self { until, held: Vec::new(), bytes: 0 }
+    }
+
+    pub(crate) const fn ends(&self) -> Moment {
+        self.until
+    }
+
+    /// Somebody who waits to come in has gone.
+    pub(crate) fn forget(&mut self, session: SessionId) {
+        self.held.retain(|held| !matches!(held, Held::Join(join) if join.session == session));
+    }
+
+    /// Those who wait to come in.
+    pub(crate) fn into_joins(self) -> impl Iterator<Item = Join> {
+        self.held.into_iter().filter_map(|held| match held {
+            Held::Join(join) => Some(join),
+            Held::Message(..) => None,
+        })
+    }
+}
+
+impl Room {
+    /// How long nodes have to announce their sockets. A guess: their letters take milliseconds, and they hear of the new owner
+    /// within the second in which they watch leases.
+    pub const ROLL_CALL: Duration = Duration::from_secs(2);
+
+    pub(crate) fn on_announce(&mut self, announce: Announce, turn: &mut Turn) {
+        let Announce { session, pass, position, received } = announce;
+        if self.ended {
+            return turn.close(session, CloseCode::RoomNotFound);
+        }
+        let barred = self.barred(&pass.peer, &pass.token).or_else(|| self.barred(&pass.peer, &pass.series));
+        if let Some(why) = barred {
+            return turn.turn_away(session, why, CloseCode::Kicked);
+        }
+        if let Some(at) = self.members.iter().position(|member| member.pass.peer == pass.peer) {
+            let known = &self.members[at].pass;
+            // Two nodes may each think that they have the peer: the later connection has it.
+            if (pass.joined, pass.generation) < (known.joined, known.generation) {
+                return turn.close(session, CloseCode::Displaced);
+            }
+            let is_same = pass.series == known.series;
+            let is_whole = is_same && self.members[at].received == received && self.can_replay(at, position);
+            self.members[at].pass = pass;
+            self.members[at].received = received;
+            self.seat(at, session, turn);
+            if self.roll_call.is_some() {
+                return;
+            }
+            if is_whole {
+                return self.replay(at, session, position, turn);
+            }
+            return self.resync(at, session, Some(received), turn);
+        }
+        let at = self.add_known(session, pass, turn);
+        self.members[at].received = received;
+        if self.roll_call.is_none() {
+            self.resync(at, session, Some(received), turn);
+        }
+    }
+
+    /// Somebody comes back whom this owner never saw. Soon after the room changed hands its pass is believed: its own node may
+    /// have died with the owner.
+    pub(crate) fn adopt(&mut self, session: SessionId, pass: Pass, turn: &mut Turn) {
+        let in_time = self.adopts_until.is_some_and(|until| turn.now.moment < until);
+        if !in_time || !self.has_place() {
+            return turn.turn_away(session, ErrorCode::ResumeRefused, CloseCode::ResumeRefused);
+        }
+        self.make_place(turn);
+        let at = self.add_known(session, pass, turn);
+        // Nobody knows how much of what it said was taken: the count begins anew.
+        if self.roll_call.is_none() {
+            self.resync(at, session, None, turn);
+        } else {
+            self.members[at].uncounted = true;
+        }
+    }
+
+    fn add_known(&mut self, session: SessionId, pass: Pass, turn: &mut Turn) -> usize {
+        // When its join token expires is not known; it does not live longer than the room.
+        let token_expires = self.ends.unix;
+        self.add(session, pass, token_expires, turn)
+    }
+
+    /// Says how the room stands to somebody who may be in the middle of a sentence: the resume token is the one that it has,
+    /// since what it says next does not show that it has read this.
+    fn resync(&self, at: usize, to: SessionId, received: Option<u64>, turn: &mut Turn) {
+        let snapshot = Box::new(self.snapshot_for(at));
+        let pass = self.members[at].pass.clone();
+        turn.push(Effect::Greet { to, pass, greeting: Greeting::Resync { received, snapshot } });
+    }
+
+    pub(crate) fn hold_join(&mut self, join: Join, turn: &mut Turn) {
+        let session = join.session;
+        match &mut self.roll_call {
+            Some(roll) if roll.held.len() < MAX_HELD => roll.held.push(Held::Join(join)),
+            Some(_) | None => turn.turn_away(session, ErrorCode::Unavailable, CloseCode::Internal),
+        }
+    }
+
+    pub(crate) fn hold_message(
+        &mut self,
+        at: usize,
+        session: SessionId,
+        message: ClientMessage,
+        turn: &mut Turn,
+    ) {
+        // What waits here is the room's to keep: it is counted, and happens also if the connection breaks meanwhile.
+        self.count(at, message.counts());
+        let Some(roll) = &mut self.roll_call else { return };
+        let bytes = weight(&message);
+        if roll.held.len() >= MAX_HELD || roll.bytes + bytes > MAX_HELD_BYTES {
+            return turn.refuse(session, ErrorCode::Unavailable, message.kind());
+        }
+        roll.bytes += bytes;
+        roll.held.push(Held::Message(self.members[at].pass.peer.clone(), session, message));
+    }
+
+    /// Everybody is told how the room stands, and what waited happens.
+    pub(crate) fn finish_roll_call(&mut self, turn: &mut Turn) {
+        let Some(RollCall { held, .. }) = self.roll_call.take() else { return };
+        self.members.sort_by_key(|member| member.pass.joined);
+        for at in 0..self.members.len() {
+            let member = &mut self.members[at];
+            member.missed = self.seq;
+            let uncounted = std::mem::take(&mut member.uncounted);
+            let received = (!uncounted).then_some(member.received);
+            if let Some(session) = member.session() {
+                self.resync(at, session, received, turn);
+            }
+        }
+        for held in held {
+            match held {
+                Held::Join(join) => self.on_join(join, turn),
+                Held::Message(peer, session, message) => {
+                    let at = self.members.iter().position(|member| member.pass.peer == peer);
+                    if let Some(at) = at {
+                        self.take_message(at, session, message, turn);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a message that waits takes, roughly.
+fn weight(message: &ClientMessage) -> usize {
+    match message {
+        ClientMessage::Offer { sdp, .. } | ClientMessage::Answer { sdp, .. } => sdp.len(),
+        ClientMessage::Candidate { candidate, .. } => candidate.candidate.len(),
+        ClientMessage::App { data, .. } => data.to_string().len(),
+        ClientMessage::SetState { value, .. } => value.as_ref().map_or(0, |value| value.to_string().len()),
+        ClientMessage::Hello { token, .. }
+        | ClientMessage::Resume { token, .. }
+        | ClientMessage::ClaimHost { token } => token.len(),
+        ClientMessage::Kick { .. }
+        | ClientMessage::EndOfCandidates { .. }
+        | ClientMessage::Admit { .. }
+        | ClientMessage::Deny { .. }
+        | ClientMessage::Lock { .. }
+        | ClientMessage::RefreshIce {}
+        | ClientMessage::Ping { .. }
+        | ClientMessage::Leave {} => 0,
+    }
+}
