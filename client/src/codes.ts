@@ -19,6 +19,7 @@ export const ERROR_CODES = [
 	"not-found",
 	"method-not-allowed",
 	"peer-not-found",
+	"room-taken",
 	"room-full",
 	"state-full",
 	"resume-refused",

@@ -15,8 +15,8 @@ import { Session, type SessionOptions } from "./session.ts";
 /** How to join: where, what proves that one may, and how to connect. */
 export interface JoinOptions extends Server, JoinRoom, SessionOptions {
 	readonly room: string;
-	/** A join token that the app's own server made with its API key; then nothing is asked over HTTP. */
-	readonly token?: string;
+	/** A token that the app's own server minted with its API key: it opens the room by itself, and nothing is asked over HTTP. */
+	readonly appToken?: string;
 	/** Called when the room has a lobby: a host has to let this side in first, which takes as long as it takes. */
 	readonly onWaiting?: () => void;
 	/** Gives up, also while waiting to be let in. */
@@ -31,7 +31,7 @@ const WELCOME_MS = 15_000;
  */
 export async function joinRoom(options: JoinOptions): Promise<Session> {
 	const environment = options.environment ?? browser();
-	const token = options.token ?? (await tokenOverHttp(options));
+	const token = options.appToken ?? (await tokenOverHttp(options));
 	options.signal?.throwIfAborted();
 	return enter(token, options, environment);
 }

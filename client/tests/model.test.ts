@@ -25,7 +25,7 @@ async function run(seed: number): Promise<Run> {
 	environment.answersPings = false;
 	const server = new ModelServer(random);
 	environment.onSocket = (socket) => server.accept(socket);
-	const joining = joinRoom({ server: "http://model", room: "kitchen", token: "minted", environment });
+	const joining = joinRoom({ server: "http://model", room: "kitchen", appToken: "minted", environment });
 	await settle();
 	while (server.carry()) await settle();
 	const session = await joining;

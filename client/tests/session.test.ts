@@ -170,7 +170,7 @@ describe("a lobby", () => {
 });
 
 test("a token of the app's own server needs no HTTP", async () => {
-	const { environment, socket } = await join(new FakeEnvironment(), { token: "minted" });
+	const { environment, socket } = await join(new FakeEnvironment(), { appToken: "minted" });
 	expect(environment.requests).toEqual([]);
 	expect(socket.sent).toEqual([{ type: "hello", version: 1, token: "minted" }]);
 });

@@ -1,8 +1,10 @@
 //! The connection to the server breaks while a file is on its way: the transfer does not notice, and people are told calmly.
 
+import { roomFacts } from "@causeway/client";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { Browser } from "./support/browser.ts";
 import { makeFile, type SourceFile, sha256OfFile } from "./support/files.ts";
+import { NodeEnvironment } from "./support/node.ts";
 import { acceptToDownloads, createLink, untilState } from "./support/pages.ts";
 import { TcpProxy } from "./support/proxy.ts";
 import { Server } from "./support/server.ts";
@@ -71,6 +73,28 @@ test("short breaks are not worth a word", async () => {
 	await expect.poll(() => proxy.connections).toBeGreaterThanOrEqual(before + 2);
 	expect(await sha256OfFile(await (await download).path())).toBe(file.sha256);
 	for (const { page } of [sender, receiver]) expect(await page.getByTestId("notice").count()).toBe(0);
+});
+
+test("a page that was away for too long joins its room again, and its link works", async () => {
+	const strict = await Server.start({ CAUSEWAY_SIGNAL__TIMING__RESUME_SECONDS: "1" });
+	const before = await TcpProxy.start(strict.url);
+	try {
+		const link = await createLink(sender.page, before.url, [file.path]);
+		const room = new URL(link).pathname.split("/").at(-1) ?? "";
+		const present = async () =>
+			(await roomFacts({ server: strict.url, environment: new NodeEnvironment() }, room)).peers;
+		await expect.poll(present).toBe(1);
+		before.become("refuse");
+		before.cut();
+		await expect.poll(present).toBe(0);
+		before.become("pass");
+		await expect.poll(present).toBe(1);
+		await receiver.page.goto(link);
+		await receiver.page.locator("[data-testid=transfer][data-state=offered]").waitFor();
+	} finally {
+		await before.stop();
+		await strict.stop();
+	}
 });
 
 test("whoever closes the page is gone at once", async () => {

@@ -4,7 +4,8 @@ import { CausewayError, ERROR_CODES } from "@causeway/client";
 import { describe, expect, test } from "vitest";
 import { formatBytes, formatDuration, formatPercent, groupHex } from "../src/model/format.ts";
 import { drawKey, readKey } from "../src/model/key.ts";
-import { type LineNotice, LineWatch } from "../src/model/line-watch.ts";
+import { type LineNotice, LineWatch, type WhenOver } from "../src/model/line-watch.ts";
+import { untilDone } from "../src/model/persist.ts";
 import { type Abilities, MEMORY_LIMIT, savings } from "../src/model/places.ts";
 import { sentenceFor, sentenceForEnd, sentenceForFailure, sentenceForLine } from "../src/model/sentences.ts";
 import { CANCEL_REASONS } from "../src/transfer/control.ts";
@@ -86,14 +87,17 @@ describe("sentences", () => {
 
 describe("the connection to the server", () => {
 	/** Notices in the order in which they are shown, with time moved by hand. */
-	const watch = () => {
+	const watch = (whenOver: WhenOver = "tells") => {
 		const timers: { at: number; call: () => void }[] = [];
 		let now = 0;
-		const line = new LineWatch((milliseconds, call) => {
-			const timer = { at: now + milliseconds, call };
-			timers.push(timer);
-			return () => timers.splice(timers.indexOf(timer), timers.includes(timer) ? 1 : 0);
-		});
+		const line = new LineWatch(
+			() => whenOver,
+			(milliseconds, call) => {
+				const timer = { at: now + milliseconds, call };
+				timers.push(timer);
+				return () => timers.splice(timers.indexOf(timer), timers.includes(timer) ? 1 : 0);
+			},
+		);
 		const seen: LineNotice["kind"][] = [];
 		line.notice.subscribe(({ kind }) => seen.push(kind));
 		const advance = (milliseconds: number) => {
@@ -152,8 +156,41 @@ describe("the connection to the server", () => {
 			kind: "closed",
 			closed: { code: 1000, reason: "left", message: null, reconnect: false },
 		});
-		expect(other.seen).toEqual(["none"]);
+		expect(other.seen.every((kind) => kind === "none")).toBe(true);
 	});
+
+	test("of a page that joins again is being made until that fails for good", () => {
+		const { line, seen } = watch("joins-again");
+		const closed = { code: 4412, reason: "resume-refused", message: null, reconnect: true };
+		line.onStatus({ kind: "closed", closed });
+		line.lose("The link has expired.");
+		expect(seen).toEqual(["none", "reconnecting", "lost"]);
+		const final = watch("joins-again");
+		final.line.onStatus({ kind: "closed", closed: { ...closed, reason: "room-closed", reconnect: false } });
+		expect(final.seen).toEqual(["none", "closed"]);
+	});
+});
+
+test("what fails because the server is away is tried again, what it refuses is not", async () => {
+	const waits: number[] = [];
+	const after = (milliseconds: number, call: () => void) => {
+		waits.push(milliseconds);
+		queueMicrotask(call);
+		return () => {};
+	};
+	const answers = [
+		...Array.from({ length: 6 }, () => new CausewayError("unreachable", "Away.")),
+		new CausewayError("rate-limited", "Wait.", 60),
+		null,
+	];
+	const attempt = async () => {
+		const answer = answers.shift() ?? null;
+		if (answer !== null) throw answer;
+	};
+	await untilDone(attempt, after);
+	expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 60_000]);
+	answers.push(new CausewayError("room-not-found", "It has ended."));
+	await expect(untilDone(attempt, after)).rejects.toMatchObject({ code: "room-not-found" });
 });
 
 describe("names from strangers", () => {

@@ -42,7 +42,7 @@ pub enum PublishError {
     /// The way out is full; the message is lost.
     #[error("the bus is congested; the message was dropped")]
     Congested,
-    /// There is no way out now; the message is lost.
+    /// There is no way out now; the message is lost for other processes.
     #[error("the bus is not connected; the message was dropped")]
     Disconnected,
 }
@@ -70,7 +70,7 @@ pub trait Bus: Send + Sync + 'static {
 
 /// A bounded queue of deliveries. Dropping it unsubscribes.
 pub struct Subscription {
-    pub(crate) queue: mpsc::Receiver<BusMessage>,
+    pub(crate) queue: mpsc::Receiver<Delivery>,
     pub(crate) lost: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
@@ -81,6 +81,6 @@ impl Subscription {
         if self.lost.swap(false, std::sync::atomic::Ordering::AcqRel) {
             return Some(Delivery::Gap);
         }
-        self.queue.recv().await.map(Delivery::Message)
+        self.queue.recv().await
     }
 }

@@ -4,18 +4,23 @@
 //! - [`Bus`]: topics that every process hears, relays too. It loses messages rather than block or grow: a subscriber that
 //!   falls behind is told so by [`Delivery::Gap`] and asks again for what it needs.
 //!
-//! [`MemoryHub`] and [`MemoryBus`] join the parts of one process.
+//! [`MemoryHub`] and [`MemoryBus`] join the parts of one process, [`RedisCluster`] and [`RedisBus`] those of many.
 
 #![forbid(unsafe_code)]
 
 mod bus;
+mod clock;
 mod cluster;
+mod link;
 mod mail;
 mod memory;
+mod metrics;
 mod nodes;
 mod ownership;
 mod rate;
 mod records;
+mod redis;
+mod seal;
 
 pub use bus::{Bus, Delivery, PublishError, Subscription, Topic};
 pub use cluster::{BoxFuture, Cluster, ClusterError};
@@ -25,3 +30,4 @@ pub use nodes::{Connection, Lease, NodeFacts, Nodes};
 pub use ownership::{Claim, HandOverError, Owner, Standing};
 pub use rate::{SharedRate, Taken};
 pub use records::{MemoryRecords, Record, Records, SaveError, Written};
+pub use redis::{LeaseTimes, Redis, RedisBus, RedisCluster, RedisUrl, RedisUrlError};

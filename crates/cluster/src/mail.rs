@@ -94,17 +94,30 @@ impl Letterbox {
     }
 
     pub(crate) fn letter(&self, from: NodeId, bytes: Bytes) -> Result<(), Full> {
-        let mut waiting = self.lock();
-        if !waiting.has_room_for(bytes.len()) {
+        if !self.has_room_for(1, bytes.len()) {
             return Err(Full);
         }
+        self.accept(from, bytes);
+        Ok(())
+    }
+
+    /// Whether letters of this length in all have a place. An empty box takes any.
+    pub(crate) fn has_room_for(&self, letters: usize, bytes: usize) -> bool {
+        let waiting = self.lock();
+        letters == 0
+            || waiting.letters == 0
+            || (waiting.letters + letters <= MOST_LETTERS && waiting.bytes + bytes <= MOST_BYTES)
+    }
+
+    /// Takes a letter that was found to have a place.
+    pub(crate) fn accept(&self, from: NodeId, bytes: Bytes) {
+        let mut waiting = self.lock();
         waiting.letters += 1;
         waiting.bytes += bytes.len();
         waiting.resets.remove(&from);
         waiting.arrivals.push_back(Arrival::Letter { from, bytes });
         drop(waiting);
         self.arrived.notify_one();
-        Ok(())
     }
 
     /// Has a place always: there are at most as many as nodes and letters.
@@ -140,13 +153,6 @@ impl Letterbox {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Waiting {
-    /// Whether a letter of this length has a place. An empty box takes any.
-    fn has_room_for(&self, length: usize) -> bool {
-        self.letters == 0 || (self.letters < MOST_LETTERS && self.bytes + length <= MOST_BYTES)
     }
 }
 

@@ -20,6 +20,10 @@ pub enum Purpose {
     TurnToken,
     /// Derives TURN passwords from usernames.
     TurnPassword,
+    /// Seals letters between signaling nodes.
+    NodeMail,
+    /// Seals what goes over the Bus.
+    Bus,
 }
 
 impl Purpose {
@@ -31,6 +35,8 @@ impl Purpose {
             Self::Invite => b"causeway v1 invite",
             Self::TurnToken => b"causeway v1 turn token",
             Self::TurnPassword => b"causeway v1 turn password",
+            Self::NodeMail => b"causeway v1 node mail",
+            Self::Bus => b"causeway v1 bus",
         }
     }
 }

@@ -48,7 +48,7 @@ export function ReceivePage({ room, fragment }: { readonly room: string; readonl
 					<section class="card quiet">
 						<RelaySwitch
 							policy={stage.stay.policy.value}
-							disabled={stage.stay.notice.value.kind === "closed"}
+							disabled={stage.stay.over}
 							onSwitch={(policy) => model.switchPolicy(stage.stay, policy)}
 						/>
 					</section>

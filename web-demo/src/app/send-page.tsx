@@ -116,7 +116,7 @@ function Sharing({
 			<section class="card quiet">
 				<RelaySwitch
 					policy={stay.policy.value}
-					disabled={stay.notice.value.kind === "closed"}
+					disabled={stay.over}
 					onSwitch={(policy) => model.switchPolicy(stay, policy)}
 				/>
 			</section>

@@ -2,6 +2,7 @@
 
 import type { Closed, Status } from "@causeway/client";
 import { type ReadonlySignal, signal } from "@preact/signals";
+import { type After, inBrowser } from "./after.ts";
 
 /** What there is to tell. */
 export type LineNotice =
@@ -10,10 +11,12 @@ export type LineNotice =
 	/** It was told that the connection broke, and it stands again. */
 	| { readonly kind: "back" }
 	| { readonly kind: "degraded" }
-	| { readonly kind: "closed"; readonly closed: Closed };
+	| { readonly kind: "closed"; readonly closed: Closed }
+	/** The page tried to join again, and this is why it could not. */
+	| { readonly kind: "lost"; readonly sentence: string };
 
-/** Calls once after so many milliseconds; the returned function takes it back. */
-export type After = (milliseconds: number, call: () => void) => () => void;
+/** What a page does about a session that is over and may begin anew. */
+export type WhenOver = "tells" | "joins-again";
 
 // Most breaks heal sooner, and nobody needs to know.
 const CALM_MS = 2_000;
@@ -23,10 +26,12 @@ const BACK_MS = 6_000;
 /** Turns the session's status into notices. */
 export class LineWatch {
 	readonly #notice = signal<LineNotice>({ kind: "none" });
+	readonly #whenOver: () => WhenOver;
 	readonly #after: After;
 	#timer = () => {};
 
-	constructor(after: After = inBrowser) {
+	constructor(whenOver: () => WhenOver, after: After = inBrowser) {
+		this.#whenOver = whenOver;
 		this.#after = after;
 	}
 
@@ -54,8 +59,17 @@ export class LineWatch {
 				if (shown === "back") this.#show({ kind: "none" });
 				return this.#later(CALM_MS, { kind: "reconnecting" });
 			case "closed":
-				return status.closed.reason === "left" ? undefined : this.#show(status);
+				if (status.closed.reason === "left") return this.#show({ kind: "none" });
+				if (status.closed.reconnect && this.#whenOver() === "joins-again") {
+					return this.#show({ kind: "reconnecting" });
+				}
+				return this.#show(status);
 		}
+	}
+
+	/** Joining again failed for good. */
+	lose(sentence: string): void {
+		this.#show({ kind: "lost", sentence });
 	}
 
 	#show(notice: LineNotice): void {
@@ -69,9 +83,4 @@ export class LineWatch {
 			this.#notice.value = notice;
 		});
 	}
-}
-
-function inBrowser(milliseconds: number, call: () => void): () => void {
-	const timer = setTimeout(call, milliseconds);
-	return () => clearTimeout(timer);
 }

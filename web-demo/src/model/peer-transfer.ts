@@ -55,6 +55,11 @@ export class PeerTransfer {
 		return this.#state;
 	}
 
+	/** Whether bytes flow, or will again without anybody's doing. */
+	get isUnderWay(): boolean {
+		return this.#state.value.kind === "moving" && this.#link.value.kind !== "ended";
+	}
+
 	/** How the connection stands. */
 	get link(): ReadonlySignal<ConnectionState> {
 		return this.#link;

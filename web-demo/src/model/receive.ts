@@ -11,6 +11,7 @@ import {
 import { signal } from "@preact/signals";
 import { readKey } from "./key.ts";
 import { PeerTransfer } from "./peer-transfer.ts";
+import { untilDone } from "./persist.ts";
 import { sentenceFor, sentenceForEnd } from "./sentences.ts";
 import { Stay } from "./stay.ts";
 
@@ -59,15 +60,7 @@ export class ReceiveModel {
 		if (this.#key === null) return;
 		this.stage.value = { kind: "joining" };
 		try {
-			const session = await joinRoom({
-				server: location.origin,
-				room: this.#room,
-				seal: fingerprintSeal(this.#key),
-				...(password === "" ? {} : { password }),
-			});
-			const stay = new Stay(session);
-			session.on("connection", (connection) => this.#onConnection(stay, connection));
-			this.stage.value = { kind: "waiting", stay };
+			await this.#enter(password);
 		} catch (error) {
 			const retry =
 				error instanceof CausewayError &&
@@ -75,6 +68,25 @@ export class ReceiveModel {
 			const sentence = sentenceFor(error);
 			this.stage.value = retry ? { kind: "password", problem: sentence } : { kind: "problem", sentence };
 		}
+	}
+
+	async #enter(password: string): Promise<void> {
+		if (this.#key === null) return;
+		const session = await joinRoom({
+			server: location.origin,
+			room: this.#room,
+			seal: fingerprintSeal(this.#key),
+			...(password === "" ? {} : { password }),
+		});
+		// While nothing has begun that could be lost, as when the lid was shut before the sender's page was there.
+		const waits = () => this.stage.value.kind === "waiting";
+		const stay = new Stay(session, () => (waits() ? "joins-again" : "tells"));
+		session.on("connection", (connection) => this.#onConnection(stay, connection));
+		session.on("closed", ({ reconnect }) => {
+			if (!reconnect || !waits()) return;
+			untilDone(() => this.#enter(password)).catch((error: unknown) => stay.lose(sentenceFor(error)));
+		});
+		this.stage.value = { kind: "waiting", stay };
 	}
 
 	/** Switches both ends. */
@@ -91,7 +103,11 @@ export class ReceiveModel {
 			this.stage.value = { kind: "problem", sentence: sentenceForEnd(state.reason) };
 		});
 		if (connection.generation > 1) return this.#moveOver(connection);
-		if (this.stage.value.kind === "transfer") this.stage.value.transfer.dispose();
+		if (this.stage.value.kind === "transfer") {
+			// A sender that joined anew offers again; what is on its way from its former self goes on.
+			if (this.stage.value.transfer.isUnderWay) return connection.close();
+			this.stage.value.transfer.dispose();
+		}
 		const transfer = new PeerTransfer(connection, { kind: "receive" });
 		this.stage.value = { kind: "transfer", stay, transfer };
 	}

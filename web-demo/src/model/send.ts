@@ -4,12 +4,14 @@ import {
 	type Connection,
 	createRoom,
 	fingerprintSeal,
+	type JoinOptions,
 	joinRoom,
 	type TransportPolicy,
 } from "@causeway/client";
 import { signal } from "@preact/signals";
 import { drawKey } from "./key.ts";
 import { PeerTransfer } from "./peer-transfer.ts";
+import { untilDone } from "./persist.ts";
 import { sentenceFor } from "./sentences.ts";
 import { Stay } from "./stay.ts";
 
@@ -47,26 +49,35 @@ export class SendModel {
 		try {
 			const server = location.origin;
 			const password = this.password.value;
-			const created = await createRoom({ server }, password === "" ? {} : { password });
+			const { room, hostToken } = await createRoom({ server }, password === "" ? {} : { password });
 			const key = drawKey();
-			const session = await joinRoom({
+			const link = `${location.origin}/r/${room}#${key.text}`;
+			await this.#enter(link, {
 				server,
-				room: created.room,
-				hostToken: created.hostToken,
+				room,
+				hostToken,
 				transportPolicy: this.policy.value,
 				seal: fingerprintSeal(key.bytes),
 			});
-			const stay = new Stay(session);
-			const link = `${location.origin}/r/${created.room}#${key.text}`;
-			session.on("peer-joined", (peer) => this.#offer(stay, peer.id));
-			// Only a later connection is begun by the other page: to move over to another way.
-			session.on("connection", (connection) => this.#moveOver(connection));
-			session.on("peer-left", ({ peer }) => this.#forget(peer.id));
-			for (const peer of session.peers.keys()) this.#offer(stay, peer);
-			this.stage.value = { kind: "sharing", link, stay };
 		} catch (error) {
 			this.stage.value = { kind: "choosing", problem: sentenceFor(error) };
 		}
+	}
+
+	async #enter(link: string, how: JoinOptions): Promise<void> {
+		const session = await joinRoom(how);
+		const stay = new Stay(session, () => "joins-again");
+		session.on("peer-joined", (peer) => this.#offer(stay, peer.id));
+		// Only a later connection is begun by the other page: to move over to another way.
+		session.on("connection", (connection) => this.#moveOver(connection));
+		session.on("peer-left", ({ peer }) => this.#forget(peer.id));
+		session.on("closed", ({ reconnect }) => {
+			if (!reconnect) return;
+			const again = { ...how, transportPolicy: session.transportPolicy };
+			untilDone(() => this.#enter(link, again)).catch((error: unknown) => stay.lose(sentenceFor(error)));
+		});
+		for (const peer of session.peers.keys()) this.#offer(stay, peer);
+		this.stage.value = { kind: "sharing", link, stay };
 	}
 
 	/** Switches both ends of every transfer. */
@@ -81,6 +92,8 @@ export class SendModel {
 	}
 
 	#offer(stay: Stay, peer: string): void {
+		// Found again after joining anew: what is on its way needs no server.
+		if (this.transfers.value.some((transfer) => transfer.peer === peer && transfer.isUnderWay)) return;
 		stay.tellPolicy(peer);
 		const transfer = new PeerTransfer(stay.session.connect(peer), {
 			kind: "send",

@@ -52,6 +52,8 @@ export function sentenceForLine(notice: LineNotice): string | null {
 			return "The connection to the server is back.";
 		case "degraded":
 			return "The servers cannot reach one another at the moment. What is on its way goes on; others may have to wait.";
+		case "lost":
+			return notice.sentence;
 		case "closed":
 			switch (notice.closed.reason) {
 				case "room-closed":

@@ -2,7 +2,7 @@
 
 import type { Connection, RelayUsage, Session, TransportPolicy } from "@causeway/client";
 import { type ReadonlySignal, signal } from "@preact/signals";
-import { type LineNotice, LineWatch } from "./line-watch.ts";
+import { type LineNotice, LineWatch, type WhenOver } from "./line-watch.ts";
 import { isPolicyNote, policyNote } from "./policy.ts";
 
 /** What went through the relay for one peer, in bytes. */
@@ -16,10 +16,11 @@ export class Stay {
 	readonly session: Session;
 	readonly #policy;
 	readonly #usage = signal<ReadonlyMap<string, RelayUsage>>(new Map());
-	readonly #line = new LineWatch();
+	readonly #line: LineWatch;
 
-	constructor(session: Session) {
+	constructor(session: Session, whenOver: () => WhenOver) {
 		this.session = session;
+		this.#line = new LineWatch(whenOver);
 		this.#policy = signal<TransportPolicy>(session.transportPolicy);
 		session.on("app", ({ data }) => {
 			if (!isPolicyNote(data)) return;
@@ -41,6 +42,17 @@ export class Stay {
 	/** What to tell about the connection to the server. */
 	get notice(): ReadonlySignal<LineNotice> {
 		return this.#line.notice;
+	}
+
+	/** Whether the others cannot be told anything any more. Rendered again whenever the notice changes. */
+	get over(): boolean {
+		const { kind } = this.#line.notice.value;
+		return (kind === "closed" || kind === "lost") && this.session.closed !== null;
+	}
+
+	/** The stay is over, and another one could not begin. */
+	lose(sentence: string): void {
+		this.#line.lose(sentence);
 	}
 
 	/** What the relay itself counted for this page's peer, on all nodes. */

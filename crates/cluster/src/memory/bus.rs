@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use causeway_protocol::bus::BusMessage;
 use tokio::sync::mpsc;
 
-use crate::bus::{Bus, PublishError, Subscription, Topic};
+use crate::bus::{Bus, Delivery, PublishError, Subscription, Topic};
 
 /// Messages that wait for one subscriber. A guess: some seconds of usage reports of a busy relay.
 const QUEUE: usize = 4096;
 
 struct Subscriber {
-    queue: mpsc::Sender<BusMessage>,
+    queue: mpsc::Sender<Delivery>,
     lost: Arc<AtomicBool>,
 }
 
@@ -31,11 +31,16 @@ impl MemoryBus {
     }
 }
 
-impl Bus for MemoryBus {
-    fn publish(&self, message: BusMessage) -> Result<(), PublishError> {
+impl MemoryBus {
+    /// Tells the subscribers of a topic that they have missed something.
+    pub(crate) fn gap(&self, topic: Topic) {
+        self.deliver(topic, &Delivery::Gap);
+    }
+
+    fn deliver(&self, topic: Topic, delivery: &Delivery) {
         let mut topics = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(subscribers) = topics.get_mut(&Topic::of(&message)) {
-            subscribers.retain(|subscriber| match subscriber.queue.try_send(message.clone()) {
+        if let Some(subscribers) = topics.get_mut(&topic) {
+            subscribers.retain(|subscriber| match subscriber.queue.try_send(delivery.clone()) {
                 Ok(()) => true,
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     subscriber.lost.store(true, Ordering::Release);
@@ -44,6 +49,12 @@ impl Bus for MemoryBus {
                 Err(mpsc::error::TrySendError::Closed(_)) => false,
             });
         }
+    }
+}
+
+impl Bus for MemoryBus {
+    fn publish(&self, message: BusMessage) -> Result<(), PublishError> {
+        self.deliver(Topic::of(&message), &Delivery::Message(message));
         Ok(())
     }
 
@@ -62,7 +73,6 @@ mod tests {
     use causeway_protocol::bus::{RelayFacts, RelayOrder, RelayUsage, Revocation};
 
     use super::*;
-    use crate::Delivery;
 
     #[tokio::test]
     async fn every_subscriber_of_the_topic_gets_the_message_and_no_other() {

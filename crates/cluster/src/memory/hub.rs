@@ -8,15 +8,13 @@ use bytes::Bytes;
 use causeway_protocol::{Epoch, Moment, NodeId, Now, RoomId};
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::mail::{Full, Letterbox, MOST_LETTERS, PostError};
 use crate::memory::node::MemoryCluster;
 use crate::nodes::{Connection, Lease, NodeFacts, Nodes};
 use crate::ownership::Owner;
 use crate::rate::{SharedRate, Taken};
 use crate::records::{MemoryRecords, Records};
-
-/// Reads the clocks.
-pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
 /// Buckets that are known at once; full ones are forgotten first. A guess: some megabytes.
 const MOST_BUCKETS: usize = 65_536;

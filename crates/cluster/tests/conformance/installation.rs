@@ -1,11 +1,15 @@
 //! Several nodes that are joined in one way or another.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use causeway_cluster::{Arrival, Cluster, Mailbox, MemoryHub};
+use causeway_cluster::{Arrival, Cluster, Connection, LeaseTimes, Mailbox, MemoryHub, Redis, RedisCluster};
+use causeway_protocol::secret::Secret;
 use causeway_protocol::{NodeId, RoomId};
 use causeway_service::clock;
+
+use crate::support::RedisServer;
 
 /// Longer than anything here takes on a loaded machine; a test that runs into it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -16,8 +20,8 @@ pub trait Installation: Sized {
     async fn start() -> Self;
     /// A new node, once all others know it.
     async fn node(&self) -> Arc<dyn Cluster>;
-    /// Ends a node without a word, and waits until its lease is over for the others.
-    async fn kill(&self, node: &NodeId);
+    /// Ends a node without a word. Its lease runs out.
+    async fn kill(&self, node: Arc<dyn Cluster>);
 }
 
 /// In memory.
@@ -32,8 +36,40 @@ impl Installation for InMemory {
         self.0.node(fresh_node())
     }
 
-    async fn kill(&self, node: &NodeId) {
-        self.0.kill(node);
+    async fn kill(&self, node: Arc<dyn Cluster>) {
+        self.0.kill(node.node());
+    }
+}
+
+/// Over a Redis of their own.
+pub struct OnRedis {
+    server: RedisServer,
+    nodes: Mutex<HashMap<NodeId, Arc<RedisCluster>>>,
+}
+
+impl Installation for OnRedis {
+    async fn start() -> Self {
+        Self { server: RedisServer::start(), nodes: Mutex::default() }
+    }
+
+    async fn node(&self) -> Arc<dyn Cluster> {
+        let redis = Redis::connect(self.server.url().parse().unwrap(), fresh_node(), clock::now);
+        let times = LeaseTimes { lease: Duration::from_secs(2) };
+        let node = RedisCluster::join(redis, &Secret::from_bytes([7; 32]), times);
+        let others: Vec<_> = self.nodes.lock().unwrap().values().cloned().collect();
+        sees(&*node, node.node(), true).await;
+        let mut connection = node.connection();
+        within(connection.wait_for(|connection| *connection == Connection::Connected)).await.unwrap();
+        for other in others {
+            sees(&*other, node.node(), true).await;
+        }
+        self.nodes.lock().unwrap().insert(node.node().clone(), Arc::clone(&node));
+        node
+    }
+
+    async fn kill(&self, node: Arc<dyn Cluster>) {
+        self.nodes.lock().unwrap().remove(node.node());
+        drop(node);
     }
 }
 
@@ -46,6 +82,14 @@ macro_rules! promises {
             async fn $promise() {
                 use $crate::installation::{InMemory, Installation, within};
                 let installation = InMemory::start().await;
+                within(super::$promise(&installation)).await;
+            })+
+        }
+        mod on_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                use $crate::installation::{Installation, OnRedis, within};
+                let installation = OnRedis::start().await;
                 within(super::$promise(&installation)).await;
             })+
         }

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bus;
 mod installation;
 mod mail;
 mod nodes;

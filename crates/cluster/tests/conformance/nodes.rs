@@ -16,8 +16,9 @@ async fn nodes_find_one_another_and_notice_who_goes(installation: &impl Installa
     for (one, other) in [(&a, &b), (&b, &a), (&a, &a)] {
         sees(&**one, other.node(), true).await;
     }
-    installation.kill(b.node()).await;
-    sees(&*a, b.node(), false).await;
+    let gone = b.node().clone();
+    installation.kill(b).await;
+    sees(&*a, &gone, false).await;
     sees(&*a, a.node(), true).await;
 }
 

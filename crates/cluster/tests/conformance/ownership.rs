@@ -42,8 +42,9 @@ async fn a_room_is_taken_from_the_dead_and_from_nobody_else(installation: &impl 
     let owner = Owner { node: a.node().clone(), epoch: first };
     assert_eq!(b.claim(&room, Epoch::NONE).await, Ok(Claim::Theirs(owner.clone())));
     assert_eq!(b.owner(&room).await, Ok(Some(owner)));
-    installation.kill(a.node()).await;
-    sees(&*b, a.node(), false).await;
+    let gone = a.node().clone();
+    installation.kill(a).await;
+    sees(&*b, &gone, false).await;
     assert_eq!(b.owner(&room).await, Ok(None));
     let second = mine(&*b, &room).await;
     assert!(second > first);
