@@ -143,3 +143,105 @@ fn subscribes(bytes: &[u8]) -> bool {
     let word = b"SUBSCRIBE";
     bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::redis::Redis;
+    use crate::run;
+
+    /// Longer than an answer takes on a loaded machine.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    /// What has not come by then is held.
+    const MOMENT: Duration = Duration::from_millis(300);
+
+    struct Scene {
+        _redis: Redis,
+        _folder: tempfile::TempDir,
+        proxy: Proxy,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let redis = Redis::start(folder.path().to_owned()).await;
+            let proxy = Proxy::start(redis.address).await;
+            Self { _redis: redis, _folder: folder, proxy }
+        }
+
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.proxy.address).await.unwrap()
+        }
+    }
+
+    /// Redis' inline commands are lines.
+    async fn say(connection: &mut TcpStream, line: &str) {
+        connection.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+    }
+
+    /// What comes within a time; empty at the end, `None` if nothing comes.
+    async fn hear(connection: &mut TcpStream, within: Duration) -> Option<String> {
+        let mut buffer = [0; 1024];
+        let count = timeout(within, connection.read(&mut buffer)).await.ok()?.unwrap_or(0);
+        Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
+    }
+
+    #[test]
+    fn what_is_held_arrives_when_it_is_over() {
+        run(async {
+            let scene = Scene::new().await;
+            let mut connection = scene.connect().await;
+            for way in [Way::ToRedis, Way::FromRedis] {
+                let hold = |on: bool| {
+                    move |weather: &mut Weather| match way {
+                        Way::ToRedis => weather.to_redis_held = on,
+                        Way::FromRedis => weather.from_redis_held = on,
+                    }
+                };
+                scene.proxy.change(hold(true));
+                say(&mut connection, "PING").await;
+                assert_eq!(hear(&mut connection, MOMENT).await, None, "{way:?}");
+                scene.proxy.change(hold(false));
+                assert_eq!(hear(&mut connection, PATIENCE).await.unwrap(), "+PONG\r\n", "{way:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_cut_ends_connections_and_those_that_are_tried_meanwhile() {
+        run(async {
+            let scene = Scene::new().await;
+            let mut before = scene.connect().await;
+            say(&mut before, "PING").await;
+            assert_eq!(hear(&mut before, PATIENCE).await.unwrap(), "+PONG\r\n");
+            scene.proxy.change(|weather| weather.cut = true);
+            assert_eq!(hear(&mut before, PATIENCE).await.unwrap(), "");
+            let mut meanwhile = scene.connect().await;
+            assert_eq!(hear(&mut meanwhile, PATIENCE).await.unwrap(), "");
+            scene.proxy.change(|weather| weather.cut = false);
+            let mut after = scene.connect().await;
+            say(&mut after, "PING").await;
+            assert_eq!(hear(&mut after, PATIENCE).await.unwrap(), "+PONG\r\n");
+        });
+    }
+
+    #[test]
+    fn only_subscriptions_of_before_die_in_silence() {
+        run(async {
+            let scene = Scene::new().await;
+            let (mut dead, mut other) = (scene.connect().await, scene.connect().await);
+            say(&mut dead, "SUBSCRIBE news").await;
+            assert!(hear(&mut dead, PATIENCE).await.unwrap().contains("subscribe"));
+            scene.proxy.change(|weather| weather.muted += 1);
+            let mut fresh = scene.connect().await;
+            say(&mut fresh, "SUBSCRIBE news").await;
+            assert!(hear(&mut fresh, PATIENCE).await.unwrap().contains("subscribe"));
+            say(&mut other, "PUBLISH news hello").await;
+            assert_eq!(hear(&mut other, PATIENCE).await.unwrap(), ":2\r\n");
+            assert!(hear(&mut fresh, PATIENCE).await.unwrap().contains("hello"));
+            assert_eq!(hear(&mut dead, MOMENT).await, None);
+        });
+    }
+}
