@@ -63,7 +63,8 @@ impl Crowd {
         for &Layout { members, home } in layouts {
             let node = home.unwrap_or_else(|| doors.another(None, &mut random));
             let name = make_room(doors, node).await;
-            let book = Arc::new(Mutex::new(Book::new(members)));
+            let aloud = std::env::var_os("CAUSEWAY_CHAOS_ALOUD").is_some();
+            let book = Arc::new(Mutex::new(Book::new(members, aloud)));
             let mut orders = Vec::new();
             for member in 0..members {
                 let (give, take) = mpsc::channel(ORDERS);

@@ -131,15 +131,15 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Something for all, or an offer, a candidate or something else for one.
+    /// Something for all, so that it shows soon who hears whom; at times also an offer or the like for one.
     fn talk(&mut self) {
         if self.outgoing.len() >= MOST_KEPT {
             return;
         }
+        self.say(To::All, Form::App);
         let others = self.life.book().others(&self.stay);
-        let to_one = !others.is_empty() && self.life.random.random_bool(0.4);
-        if !to_one {
-            return self.say(To::All, Form::App);
+        if others.is_empty() || !self.life.random.random_bool(0.4) {
+            return;
         }
         let peer = others[self.life.random.random_range(0..others.len())].clone();
         let form = [Form::Offer, Form::Candidate, Form::App][self.life.random.random_range(0..3)];

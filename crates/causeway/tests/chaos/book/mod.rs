@@ -113,12 +113,14 @@ pub struct Book {
     tally: Tally,
     /// A room on one node that nothing has happened to since this moment: its members must not notice anything.
     undisturbed: Option<Moment>,
+    /// The journal is also printed, as it is written.
+    aloud: bool,
 }
 
 impl Book {
     /// For so many members.
-    pub fn new(members: usize) -> Self {
-        Self { members: vec![None; members], ..Self::default() }
+    pub fn new(members: usize, aloud: bool) -> Self {
+        Self { members: vec![None; members], aloud, ..Self::default() }
     }
 
     /// A line for those who look for the cause.
@@ -126,7 +128,11 @@ impl Book {
         if self.journal.len() == JOURNAL {
             self.journal.pop_front();
         }
-        self.journal.push_back(format!("{:9.3} {line}", at.since_origin().as_secs_f64()));
+        let line = format!("{:9.3} {line}", at.since_origin().as_secs_f64());
+        if self.aloud {
+            println!("{line}");
+        }
+        self.journal.push_back(line);
     }
 
     /// Something must not be.

@@ -27,7 +27,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let (alice, bob) = (Stay::from("alice"), Stay::from("bob"));
-        let mut book = Book::new(2);
+        let mut book = Book::new(2, false);
         book.greeted(at(0), 0, &alice, Greeting::Welcome { epoch: 1, seq: 1, peers: names(&[]) });
         book.greeted(at(0), 1, &bob, Greeting::Welcome { epoch: 1, seq: 2, peers: names(&["alice"]) });
         book.heard(at(0), &alice, 2, Event::Joined(bob.clone()));
