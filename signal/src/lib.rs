@@ -28,6 +28,7 @@ mod room;
 mod rooms;
 mod session;
 mod settings;
+mod shared_rates;
 mod site;
 mod slots;
 mod socket;

@@ -75,7 +75,7 @@ impl Bounds {
 pub(crate) async fn make(signal: &Arc<Signal>, new: NewRoom, now: Now) -> Result<UnixSeconds, NotMade> {
     let NewRoom { id, capacity, ttl_seconds, door, password, app } = new;
     if let Some(key) = &app {
-        allowed(signal, key)?;
+        allowed(signal, key).await?;
     }
     let _turn = signal.attaching.turn(&id).await;
     if signal.rooms.find(&id).is_some() {
@@ -112,11 +112,11 @@ pub(crate) async fn make(signal: &Arc<Signal>, new: NewRoom, now: Now) -> Result
 }
 
 /// Whether a key may make one more.
-fn allowed(signal: &Signal, key: &ApiKey) -> Result<(), NotMade> {
+async fn allowed(signal: &Signal, key: &ApiKey) -> Result<(), NotMade> {
     if !key.settings.may_create_rooms {
         return Err(NotMade::NotAllowed);
     }
-    key.rooms.check().map_err(NotMade::TooMany)?;
+    signal.count_room_of(key).await.map_err(NotMade::TooMany)?;
     // Requests at the same moment may exceed it by their number.
     if signal.rooms.apps().count(&key.id) >= key.settings.max_rooms {
         return Err(NotMade::AppFull);

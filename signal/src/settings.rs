@@ -52,9 +52,10 @@ pub struct SignalSettings {
     pub relay_bytes: Option<u64>,
     /// Allocations at a time with one credential. A peer with several connections uses several each.
     pub relay_allocations: u32,
-    /// WebSockets at a time.
+    /// WebSockets at a time. Twice as many TCP connections and 64 are accepted.
     pub max_sessions: usize,
-    /// WebSockets at a time from one address (IPv6: one /64).
+    /// WebSockets at a time from one address (IPv6: one /64). Twice as many TCP connections and 64 are accepted, proxies'
+    /// aside; further ones are reset.
     pub max_sessions_per_ip: usize,
     /// HTTP worker threads. 0: one per core, four at most.
     pub http_threads: usize,

@@ -1,4 +1,4 @@
-//! How many WebSockets are open, in all and by stranger.
+//! How many WebSockets and how many TCP connections are open, in all and by stranger.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,15 @@ use tokio::sync::Notify;
 use crate::metrics;
 use crate::stranger::Stranger;
 
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// WebSockets.
+    Sessions,
+    /// TCP connections, those of WebSockets among them.
+    Connections,
+}
+
 struct Taken {
     total: usize,
     by_stranger: HashMap<Stranger, usize>,
@@ -15,13 +24,14 @@ struct Taken {
     max_per_stranger: usize,
 }
 
-/// Counts open WebSockets.
+/// Counts what is open.
 pub(crate) struct Slots {
+    what: Counted,
     taken: Mutex<Taken>,
     emptied: Notify,
 }
 
-/// One open WebSocket; dropping it frees the place.
+/// One that is open; dropping it frees the place.
 pub(crate) struct Slot {
     slots: Arc<Slots>,
     stranger: Stranger,
@@ -37,9 +47,9 @@ pub(crate) enum NoSlot {
 }
 
 impl Slots {
-    pub(crate) fn new(max_total: usize, max_per_stranger: usize) -> Arc<Self> {
+    pub(crate) fn new(what: Counted, max_total: usize, max_per_stranger: usize) -> Arc<Self> {
         let taken = Taken { total: 0, by_stranger: HashMap::new(), max_total, max_per_stranger };
-        Arc::new(Self { taken: Mutex::new(taken), emptied: Notify::new() })
+        Arc::new(Self { what, taken: Mutex::new(taken), emptied: Notify::new() })
     }
 
     /// Other numbers from here on; what is open stays, even beyond them.
@@ -59,7 +69,7 @@ impl Slots {
         *taken.by_stranger.entry(stranger).or_default() += 1;
         taken.total += 1;
         drop(taken);
-        metrics::session_opened();
+        metrics::opened(self.what);
         Ok(Slot { slots: Arc::clone(self), stranger })
     }
 
@@ -89,7 +99,7 @@ impl Drop for Slot {
             self.slots.emptied.notify_waiters();
         }
         drop(taken);
-        metrics::session_closed();
+        metrics::ended(self.slots.what);
     }
 }
 
@@ -101,7 +111,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_by_stranger_and_in_all_and_given_back() {
-        let slots = Slots::new(3, 2);
+        let slots = Slots::new(Counted::Sessions, 3, 2);
         let (alice, bob) = (stranger("192.0.2.1"), stranger("192.0.2.2"));
         let first = slots.take(alice).ok().unwrap();
         let _second = slots.take(alice).ok().unwrap();
@@ -114,7 +124,7 @@ mod tests {
 
     #[test]
     fn who_has_left_is_forgotten() {
-        let slots = Slots::new(3, 2);
+        let slots = Slots::new(Counted::Sessions, 3, 2);
         drop(slots.take(stranger("192.0.2.1")).ok().unwrap());
         let taken = slots.taken.lock().unwrap();
         assert_eq!(taken.total, 0);

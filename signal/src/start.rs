@@ -125,6 +125,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     let asked = bus.subscribe(Topic::RoomQueries);
     let signal = Arc::new(Signal::new(settings, &secret, issuer, node, bus, cluster, relay));
     let shared = web::Data::from(Arc::clone(&signal));
+    let counted = Arc::clone(&signal);
     let server = HttpServer::new(move || {
         let extra = Arc::clone(&extra);
         App::new().app_data(shared.clone()).configure(move |config| extra(config)).configure(routes)
@@ -132,7 +133,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     .workers(threads)
     .client_request_timeout(REQUEST_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
-    .on_connect(socket::on_connect)
+    .on_connect(move |connection, data| socket::on_connect(connection, data, &counted))
     .disable_signals()
     .shutdown_timeout(1)
     .listen(listener)

@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::registry::Registry;
 use crate::settings::SignalSettings;
-use crate::slots::Slots;
+use crate::slots::{Counted, Slots};
 
 /// Everything of one signaling server.
 pub(crate) struct Signal {
@@ -35,6 +35,7 @@ pub(crate) struct Signal {
     pub(crate) access: Access,
     pub(crate) rooms: Registry,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) connections: Arc<Slots>,
     pub(crate) kept: KeptBytes,
     pub(crate) passwords: Passwords,
     settings: Mutex<Arc<SignalSettings>>,
@@ -70,7 +71,12 @@ impl Signal {
             rooms: Registry::new(settings.room_threads),
             limits: Mutex::new(Arc::new(Limits::new(&settings.limits))),
             kept: KeptBytes::new(settings.limits.kept_bytes_total),
-            slots: Slots::new(settings.max_sessions, settings.max_sessions_per_ip),
+            slots: Slots::new(Counted::Sessions, settings.max_sessions, settings.max_sessions_per_ip),
+            connections: Slots::new(
+                Counted::Connections,
+                connections(settings.max_sessions),
+                connections(settings.max_sessions_per_ip),
+            ),
             passwords: Passwords::new(),
             draining: watch::Sender::new(false),
             sessions: AtomicU64::new(1),
@@ -107,6 +113,8 @@ impl Signal {
         }
         self.kept.set_budget(settings.limits.kept_bytes_total);
         self.slots.resize(settings.max_sessions, settings.max_sessions_per_ip);
+        self.connections
+            .resize(connections(settings.max_sessions), connections(settings.max_sessions_per_ip));
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
@@ -128,4 +136,10 @@ impl Signal {
     pub(crate) fn draining(&self) -> watch::Receiver<bool> {
         self.draining.subscribe()
     }
+}
+
+/// TCP connections beside so many WebSockets: as many again, for pages and the API, and what one browser opens at once
+/// with several tabs.
+const fn connections(sessions: usize) -> usize {
+    sessions.saturating_mul(2).saturating_add(64)
 }

@@ -18,6 +18,13 @@ impl From<IpAddr> for Stranger {
     }
 }
 
+impl Stranger {
+    /// A name for a count that several nodes share.
+    pub(crate) fn name(self) -> String {
+        format!("{:x}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,7 +34,7 @@ pub(crate) async fn create_room(
     body: web::Json<CreateRoom>,
 ) -> Answer {
     let now = clock::now();
-    signal.limits().rooms.check(&stranger(&request, &signal), now)?;
+    signal.count_room(stranger(&request, &signal), now).await?;
     refuse_while_draining(&signal)?;
     let CreateRoom { password, capacity, ttl_seconds, invite_only, lobby } = body.into_inner();
     let id = RoomId::random(&mut rand::rng());
@@ -176,8 +176,7 @@ impl Shown {
         let (Some(password), Some(hash)) = (self.password, room.send(AskPassword).await??) else {
             return Ok(ShownKey::None);
         };
-        signal.limits().passwords.check(stranger, now)?;
-        signal.limits().room_passwords.check(id, now)?;
+        signal.count_password(*stranger, id, now).await?;
         if password.len() <= MAX_PASSWORD_LEN && signal.passwords.verify(password, hash).await? {
             Ok(ShownKey::Password)
         } else {

@@ -23,6 +23,11 @@ impl Refusal {
         Self(ApiError::new(code))
     }
 
+    /// The code, and after how many seconds to try again.
+    pub(crate) fn until(code: ErrorCode, retry_after_seconds: u64) -> Self {
+        Self(ApiError { retry_after_seconds: Some(retry_after_seconds), ..ApiError::new(code) })
+    }
+
     /// The code with a sentence that knows more than the code's own.
     pub(crate) fn because(code: ErrorCode, message: impl Into<String>) -> Self {
         Self(ApiError { code, message: message.into(), retry_after_seconds: None })

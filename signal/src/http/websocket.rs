@@ -23,6 +23,9 @@ use crate::slots::NoSlot;
 use crate::socket::{Cut, Cutter};
 use crate::state::Signal;
 
+/// When to try again where there is no place. Sockets come and go; a guess.
+const RETRY_AFTER_SECONDS: u64 = 10;
+
 /// Opens the signaling WebSocket.
 ///
 /// The join token comes as a second subprotocol `causeway.token.<token>` beside `causeway.v1`, or in the first
@@ -41,8 +44,8 @@ pub(crate) async fn open(
         return Err(Refusal::new(ErrorCode::Unavailable));
     }
     let slot = signal.slots.take(stranger).map_err(|refused| match refused {
-        NoSlot::Server => Refusal::new(ErrorCode::Unavailable),
-        NoSlot::Stranger => Refusal::new(ErrorCode::RateLimited),
+        NoSlot::Server => Refusal::until(ErrorCode::Unavailable, RETRY_AFTER_SECONDS),
+        NoSlot::Stranger => Refusal::until(ErrorCode::RateLimited, RETRY_AFTER_SECONDS),
     })?;
     let limit = u64::try_from(MAX_MESSAGE_LEN).unwrap_or(u64::MAX);
     let gated = gate(&request, payload, limit).await?;

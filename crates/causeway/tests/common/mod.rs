@@ -93,6 +93,25 @@ impl Running {
         }
     }
 
+    /// A number among the operator's metrics; 0 if it is not there.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = get(self.ops, "/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |value| value.trim().parse::<f64>().unwrap() as u64)
+    }
+
+    /// What it has in memory, in kB.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Sends a signal by its name, such as `HUP`.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
