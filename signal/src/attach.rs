@@ -12,7 +12,6 @@ use causeway_service::clock;
 use causeway_signal_core::Room;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::password::PasswordHash;
 use crate::registry::NotOpened;
 use crate::room::{Beginning, RoomActor};
 use crate::state::Signal;
@@ -69,7 +68,7 @@ pub(crate) async fn attach(signal: &Arc<Signal>, id: &RoomId) -> Result<Addr<Roo
     }
     let beginning = match find_owner(signal, id, Epoch::NONE).await? {
         Found::Theirs(owner) => Beginning::Theirs { owner: owner.node, epoch: owner.epoch },
-        Found::Ours(kept) => Beginning::Ours { room: kept.room, epoch: kept.epoch, password: kept.password },
+        Found::Ours(kept) => Beginning::Ours { room: kept.room, epoch: kept.epoch },
     };
     signal.rooms.open(id, beginning, signal).map_err(|refused| match refused {
         NotOpened::Full | NotOpened::Taken => NoRoom::Unavailable,
@@ -88,7 +87,6 @@ pub(crate) enum Found {
 pub(crate) struct Kept {
     pub(crate) room: Box<Room>,
     pub(crate) epoch: Epoch,
-    pub(crate) password: Option<PasswordHash>,
 }
 
 /// Who owns a room, with an epoch above `known`; if nobody does, this node does from here on.
@@ -110,11 +108,13 @@ pub(crate) async fn find_owner(signal: &Arc<Signal>, id: &RoomId, known: Epoch) 
     match cluster.claim(id, known).await.map_err(unavailable)? {
         Claim::Theirs(owner) => Ok(Found::Theirs(owner)),
         Claim::Mine(epoch) => {
-            let password = record.made.password.clone().map(PasswordHash::from_phc);
+            // Alone, there is nobody to call.
+            let alone = cluster.nodes().borrow().len() < 2 && known == Epoch::NONE;
+            let roll_call = if alone { Duration::ZERO } else { Room::ROLL_CALL };
             let resume = signal.settings().resume();
-            let room = Room::from_record(record, resume, epoch, Duration::ZERO, clock::now());
+            let room = Room::from_record(record, resume, epoch, roll_call, clock::now());
             let room = room.ok_or(NoRoom::NotFound)?;
-            Ok(Found::Ours(Kept { room: Box::new(room), epoch, password }))
+            Ok(Found::Ours(Kept { room: Box::new(room), epoch }))
         }
     }
 }

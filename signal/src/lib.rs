@@ -16,6 +16,7 @@ mod frame_gate;
 mod http;
 mod ice;
 mod kept;
+mod leaving;
 mod limits;
 mod mail;
 mod metrics;

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use causeway_cluster::{Nodes, Standing};
+use causeway_cluster::{Connection, Nodes, Standing};
 use causeway_protocol::NodeId;
+use causeway_service::clock;
 use tokio::time::{Duration, sleep};
 
-use crate::room::{NodeGone, Stands};
+use crate::room::{NodeGone, Reachable, Stands};
 use crate::state::Signal;
 
 /// Between two tries to ask the cluster how rooms stand.
@@ -20,6 +21,7 @@ const AT_A_TIME: usize = 256;
 pub(crate) async fn watch(signal: Arc<Signal>) {
     let mut nodes = signal.cluster.nodes();
     let mut lease = signal.cluster.lease();
+    let mut connection = signal.cluster.connection();
     let mut known = names(&nodes.borrow_and_update());
     let mut term = lease.borrow_and_update().term;
     loop {
@@ -33,6 +35,18 @@ pub(crate) async fn watch(signal: Arc<Signal>) {
                     tell_gone(&signal, gone).await;
                 }
                 known = now;
+            }
+            changed = connection.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let reachable = match *connection.borrow_and_update() {
+                    Connection::Connected => Ok(()),
+                    Connection::Lost { .. } => Err(clock::now().unix),
+                };
+                for room in signal.rooms.all() {
+                    let _room_over = room.send(Reachable(reachable)).await;
+                }
             }
             changed = lease.changed() => {
                 if changed.is_err() {

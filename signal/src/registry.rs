@@ -63,7 +63,12 @@ impl Registry {
             }
         }
         // Started outside the lock: a thread that is stopping drops the actor here, and with it its entry.
-        let registered = Registered::new(Arc::clone(signal), id.clone());
+        let mut registered = Registered::new(Arc::clone(signal), id.clone());
+        if let Beginning::Ours { room, epoch } = &beginning {
+            // At once, and not when the actor gets its turn: whoever made the room finds it.
+            registered.set_owned(Some(*epoch));
+            registered.set_app(room.app());
+        }
         let owned = Arc::clone(&registered.owned);
         let address = RoomActor::start_in_arbiter(&self.thread(id).handle(), move |ctx: &mut Context<_>| {
             ctx.set_mailbox_capacity(MAILBOX);

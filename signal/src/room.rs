@@ -5,6 +5,8 @@ mod changes;
 pub(crate) mod desk;
 mod edge;
 mod far;
+mod fence;
+mod leaving;
 mod letters;
 mod owner;
 mod owner_answers;
@@ -16,14 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use causeway_protocol::bus::{BusMessage, RelayOrder, RelayUsage, Revocation, RoomAddresses};
+use causeway_protocol::bus::{RelayUsage, RoomAddresses};
 use causeway_protocol::message::{ClientMessage, Pass, Position};
 use causeway_protocol::node::{Answer, Question, Say, ShownKey};
 use causeway_protocol::rest::RoomFacts;
 use causeway_protocol::token::{JoinClaims, RoomRole};
 use causeway_protocol::{CloseCode, Epoch, ErrorCode, Moment, NodeId};
 use causeway_service::clock;
-use causeway_signal_core::{Ending, Gone, Input, Resume, Room, SessionId};
+use causeway_signal_core::{Ending, Gone, Input, Room, SessionId};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -35,8 +37,10 @@ pub(crate) use apps::EndForApp;
 pub(crate) use changes::{NodeGone, NodeReset, Stands};
 use desk::Desk;
 use edge::Edge;
+pub(crate) use fence::Reachable;
+pub(crate) use leaving::GiveAway;
 pub(crate) use letters::Mail;
-use owner::{Around, Owner};
+use owner::{Around, Held, Owner};
 use seats::{Seat, Seats};
 
 /// How long the owner of a room has to answer another node's question.
@@ -51,6 +55,10 @@ pub(crate) struct RoomActor {
     role: Role,
     seats: Seats,
     timer: Option<(Moment, SpawnHandle)>,
+    /// The term of this node's lease in which the room is known to be its own.
+    term: u64,
+    /// Whether the sockets were told that the room's nodes cannot reach one another.
+    degraded: bool,
 }
 
 /// What this node is to the room.
@@ -62,29 +70,23 @@ enum Role {
 /// What a room's actor begins as.
 pub(crate) enum Beginning {
     /// This node owns the room.
-    Ours { room: Box<Room>, epoch: Epoch, password: Option<PasswordHash> },
+    Ours { room: Box<Room>, epoch: Epoch },
     /// Another node does.
     Theirs { owner: NodeId, epoch: Epoch },
 }
 
-/// A connection with a genuine join token wants in.
+/// What a connection shows that wants in. The token was genuine.
+pub(crate) enum Entrance {
+    Join(Box<JoinClaims>),
+    Resume(Box<Pass>, Position),
+}
+
+/// A connection wants in.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Enter {
     pub(crate) session: SessionId,
-    pub(crate) claims: JoinClaims,
-    pub(crate) outbox: Outbox,
-    pub(crate) ice_urls: Arc<IceUrls>,
-    pub(crate) seen_at: IpAddr,
-}
-
-/// A connection with a genuine resume token wants to go on.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Return {
-    pub(crate) session: SessionId,
-    pub(crate) pass: Pass,
-    pub(crate) position: Position,
+    pub(crate) entrance: Entrance,
     pub(crate) outbox: Outbox,
     pub(crate) ice_urls: Arc<IceUrls>,
     pub(crate) seen_at: IpAddr,
@@ -141,18 +143,17 @@ pub(crate) struct AskPassword;
 pub(crate) struct Admit(pub(crate) ShownKey);
 
 impl RoomActor {
-    pub(crate) fn new(beginning: Beginning, mut registered: Registered) -> Self {
+    pub(crate) fn new(beginning: Beginning, registered: Registered) -> Self {
         let (signal, room) = (Arc::clone(&registered.signal), registered.id.clone());
         let role = match beginning {
-            Beginning::Ours { room, epoch, password } => {
-                registered.set_owned(Some(epoch));
-                registered.set_app(room.app());
-                Role::Owner(Box::new(Owner::new(*room, epoch, password)))
-            }
+            Beginning::Ours { room, epoch } => Role::Owner(Box::new(Owner::new(*room, epoch))),
             Beginning::Theirs { owner, epoch } => Role::Edge(Edge::new(owner, epoch)),
         };
+        let term = signal.lease.borrow().term;
         Self {
             seats: Seats::new(Arc::clone(&signal), room.clone()),
+            term,
+            degraded: false,
             desk: Desk { signal, room },
             registered,
             role,
@@ -165,10 +166,34 @@ impl RoomActor {
         let now = clock::now();
         let Self { role: Role::Owner(owner), seats, desk, .. } = self else { return };
         let ended = owner.take(input, &mut Around { seats, desk, now });
+        self.after(ended, ctx);
+    }
+
+    /// What follows from an input to a room that is ours, whatever it was.
+    fn after(&mut self, ended: Option<Ending>, ctx: &mut Context<Self>) {
         if let Some(ending) = ended {
             self.on_ended(ending, ctx);
         }
         self.arm(ctx);
+    }
+
+    /// One that a socket here caused. It waits while it is not known whether the room is still ours, unless nobody else
+    /// is concerned.
+    fn take_own(&mut self, say: Say, ctx: &mut Context<Self>) {
+        let Role::Owner(owner) = &mut self.role else { return };
+        let alone = owner.far.is_empty() && !owner.holds();
+        if alone || (!owner.holds() && self.is_certain()) {
+            return self.hear_own(say, ctx);
+        }
+        self.hold(Held::Here(say), ctx);
+    }
+
+    /// Brings what a socket here says to the room, wherever it lives.
+    fn pass_on(&mut self, session: SessionId, say: Say, ctx: &mut Context<Self>) {
+        match &self.role {
+            Role::Owner(_) => self.take_own(say, ctx),
+            Role::Edge(_) => self.say(session, say),
+        }
     }
 
     /// Writes to the owner of a room that is not ours. What it cannot take ends the socket: the client comes back and
@@ -188,23 +213,16 @@ impl RoomActor {
     }
 
     fn on_ended(&mut self, ending: Ending, ctx: &mut Context<Self>) {
-        let room = &self.desk.room;
-        tracing::info!(%room, reason = ending.as_str(), "room ended");
+        tracing::info!(room = %self.desk.room, reason = ending.as_str(), "room ended");
         if let (Role::Owner(owner), true) = (&self.role, ending.revokes()) {
-            // The credentials of a room end with it at the latest, and none lives longer than this.
-            let until = clock::now().unix.plus(self.registered.signal.longest_credential_ttl());
-            let revoke = Revocation::Room { room: room.clone() };
-            let order = RelayOrder { revoke, until: until.min(owner.room.expires_at()) };
-            if let Err(error) = self.registered.signal.bus.publish(BusMessage::RelayOrder(order)) {
-                tracing::warn!(%room, %error, "relays were not told that the room ended");
-            }
+            self.desk.revoke_room(owner.room.expires_at(), clock::now());
         }
         if let Role::Owner(owner) = &self.role {
             let ended = Say::Ended { code: ending.close_code().number() };
             for node in owner.far.edges() {
                 self.desk.post(node, owner.epoch, ended.clone());
             }
-            self.desk.forget(owner.epoch);
+            self.desk.give_up(owner.epoch, ending);
         }
         ctx.stop();
     }
@@ -212,7 +230,7 @@ impl RoomActor {
     /// Keeps what the room is made of.
     fn save(&self) {
         if let Role::Owner(owner) = &self.role {
-            self.desk.save(&owner.record(), owner.epoch);
+            self.desk.save(&owner.room.record(clock::now()), owner.epoch);
         }
     }
 
@@ -255,35 +273,15 @@ impl Handler<Enter> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
-        let Enter { session, claims, outbox, ice_urls, seen_at } = enter;
-        let peer = claims.sub.clone();
-        self.seats.give(session, Seat { outbox, ice_urls, peer, seen_at, stay: None });
-        match &self.role {
-            Role::Owner(_) => self.take(letters::join(session, claims), ctx),
-            Role::Edge(_) => {
-                let claims = Box::new(claims);
-                self.say(session, Say::Enter { session: session.0, claims, seen_at });
+        let Enter { session, entrance, outbox, ice_urls, seen_at } = enter;
+        let (peer, enter) = match entrance {
+            Entrance::Join(claims) => (claims.sub.clone(), Say::Enter { session: session.0, claims }),
+            Entrance::Resume(pass, position) => {
+                (pass.peer.clone(), Say::Resume { session: session.0, pass, position })
             }
-        }
-        // A refused one has no seat any more.
-        self.seats.tell_whereabouts_of(session);
-    }
-}
-
-impl Handler<Return> for RoomActor {
-    type Result = ();
-
-    fn handle(&mut self, back: Return, ctx: &mut Self::Context) {
-        let Return { session, pass, position, outbox, ice_urls, seen_at } = back;
-        let peer = pass.peer.clone();
+        };
         self.seats.give(session, Seat { outbox, ice_urls, peer, seen_at, stay: None });
-        match &self.role {
-            Role::Owner(_) => self.take(Input::Resume(Resume { session, pass, position }), ctx),
-            Role::Edge(_) => {
-                let pass = Box::new(pass);
-                self.say(session, Say::Resume { session: session.0, pass, position, seen_at });
-            }
-        }
+        self.pass_on(session, enter, ctx);
         // A refused one has no seat any more.
         self.seats.tell_whereabouts_of(session);
     }
@@ -293,10 +291,8 @@ impl Handler<Garbled> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Garbled { session, kind }: Garbled, ctx: &mut Self::Context) {
-        match &self.role {
-            Role::Owner(_) => self.take(Input::Unreadable { session, kind }, ctx),
-            Role::Edge(_) => self.say(session, Say::Unreadable { session: session.0, kind }),
-        }
+        self.seats.count(session);
+        self.pass_on(session, Say::Unreadable { session: session.0, kind }, ctx);
     }
 }
 
@@ -304,12 +300,10 @@ impl Handler<Said> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Said { session, message }: Said, ctx: &mut Self::Context) {
-        match &self.role {
-            Role::Owner(_) => self.take(Input::Message { session, message }, ctx),
-            Role::Edge(_) => {
-                self.say(session, Say::Said { session: session.0, message: Box::new(message) });
-            }
+        if message.counts() {
+            self.seats.count(session);
         }
+        self.pass_on(session, Say::Said { session: session.0, message: Box::new(message) }, ctx);
     }
 }
 
@@ -317,12 +311,11 @@ impl Handler<Went> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Went { session, why }: Went, ctx: &mut Self::Context) {
+        let gone = Say::Gone { session: session.0, why: letters::departure(why) };
         match &self.role {
-            Role::Owner(_) => self.take(Input::Gone { session, why }, ctx),
+            Role::Owner(_) => self.take_own(gone, ctx),
             // A socket that the owner has closed is not in a seat any more, and the owner knows.
-            Role::Edge(_) if self.seats.of(session).is_some() => {
-                self.say(session, Say::Gone { session: session.0, why: letters::departure(why) });
-            }
+            Role::Edge(_) if self.seats.of(session).is_some() => self.say(session, gone),
             Role::Edge(_) => {}
         }
         self.seats.vacate(session);
@@ -374,7 +367,7 @@ impl Handler<AskPassword> for RoomActor {
 
     fn handle(&mut self, _: AskPassword, _: &mut Self::Context) -> Self::Result {
         if let Role::Owner(owner) = &self.role {
-            return now(Ok(owner.password.clone()));
+            return now(Ok(owner.password()));
         }
         later(self.ask(Question::Password {}), |answer| match answer {
             Answer::Password { hash } => Some(hash.map(PasswordHash::from_phc)),
@@ -388,12 +381,8 @@ impl Handler<Admit> for RoomActor {
 
     fn handle(&mut self, Admit(key): Admit, _: &mut Self::Context) -> Self::Result {
         if let Role::Owner(owner) = &mut self.role {
-            let changes = key.is_used_up();
-            let admitted = owner.admit(key);
-            if changes && admitted.is_ok() {
-                self.save();
-            }
-            return now(admitted);
+            let (seats, desk) = (&mut self.seats, &self.desk);
+            return now(owner.admit(key, &mut Around { seats, desk, now: clock::now() }));
         }
         later(self.ask(Question::Admit { key }), |answer| match answer {
             Answer::Admitted { role } => Some(role),

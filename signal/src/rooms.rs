@@ -91,14 +91,13 @@ pub(crate) async fn make(signal: &Arc<Signal>, new: NewRoom, now: Now) -> Result
         made: Made {
             password: password.as_ref().map(|hash| hash.as_phc().to_owned()),
             app: app.as_ref().map(|key| key.id.clone()),
-            ..Made::default()
         },
         resume: signal.settings().resume(),
     };
     let room = Room::new(settings, now);
     let expires_at = room.expires_at();
     keep(signal, &room, epoch, now).await?;
-    let beginning = Beginning::Ours { room: Box::new(room), epoch, password };
+    let beginning = Beginning::Ours { room: Box::new(room), epoch };
     if let Err(refused) = signal.rooms.open(&id, beginning, signal) {
         give_up(signal, &id, epoch).await;
         return Err(match refused {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_web::error::PayloadError;
-use actix_ws::{AggregatedMessage, ProtocolError};
+use actix_ws::{AggregatedMessage, CloseReason, ProtocolError};
 use causeway_protocol::message::{ClientMessage, Pass, Position, ServerMessage};
 use causeway_protocol::token::{JoinClaims, ResumeClaims, TokenError};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION};
@@ -22,9 +22,9 @@ use crate::ice::IceUrls;
 use crate::limits::Ingress;
 use crate::metrics;
 use crate::outbox::{Frame, Outbox};
-use crate::room::{Enter, Garbled, Return, RoomActor, Said, Went};
+use crate::room::{Enter, Entrance, Garbled, RoomActor, Said, Went};
 use crate::slots::Slot;
-use crate::state::Signal;
+use crate::state::{Drain, Signal};
 use crate::text;
 
 /// One WebSocket.
@@ -112,7 +112,7 @@ impl Session {
         let outbox = self.outbox.clone();
         let enter = Enter {
             session: self.id,
-            claims,
+            entrance: Entrance::Join(Box::new(claims)),
             outbox,
             ice_urls: Arc::clone(&self.ice_urls),
             seen_at: self.seen_at,
@@ -222,10 +222,9 @@ impl Session {
 
     fn return_to(&mut self, room: &Addr<RoomActor>, pass: Pass, position: Position, ctx: &mut Context<Self>) {
         self.place = Place::Room(room.clone());
-        let back = Return {
+        let back = Enter {
             session: self.id,
-            pass,
-            position,
+            entrance: Entrance::Resume(Box::new(pass), position),
             outbox: self.outbox.clone(),
             ice_urls: Arc::clone(&self.ice_urls),
             seen_at: self.seen_at,
@@ -304,6 +303,15 @@ impl Session {
     }
 }
 
+/// Whether a close frame means that the client goes for good, as a closed tab's does (1001). With any other code than a browser's
+/// own it may come back.
+fn says_goodbye(reason: Option<&CloseReason>) -> bool {
+    match reason.map(|reason| reason.code) {
+        None | Some(actix_ws::CloseCode::Normal | actix_ws::CloseCode::Away) => true,
+        Some(_) => false,
+    }
+}
+
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
@@ -324,14 +332,18 @@ impl Actor for Session {
             Place::Door => session.outbox.close(Farewell::Say(CloseCode::TimedOut)),
             Place::Room(_) => {}
         });
-        let mut draining = self.signal.draining();
-        ctx.spawn(async move { draining.wait_for(|begun| *begun).await.is_ok() }.into_actor(self).map(
-            |begun, session, _| {
-                if begun {
-                    session.outbox.close(Farewell::Say(CloseCode::Draining));
-                }
-            },
-        ));
+        let mut drain = self.signal.drain();
+        let leave = async move {
+            let leaving = drain.wait_for(|drain| matches!(drain, Drain::Leaving { .. })).await;
+            let Some(Drain::Leaving { over }) = leaving.ok().map(|drain| *drain) else { return false };
+            tokio::time::sleep(over.mul_f64(rand::random())).await;
+            true
+        };
+        ctx.spawn(leave.into_actor(self).map(|leaves, session, _| {
+            if leaves {
+                session.outbox.close(Farewell::Say(CloseCode::Draining));
+            }
+        }));
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -370,8 +382,10 @@ impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for Session {
             Ok(AggregatedMessage::Binary(_)) => self.refuse(CloseCode::BadMessage),
             Ok(AggregatedMessage::Ping(payload)) => self.push(Frame::Pong(payload)),
             Ok(AggregatedMessage::Pong(_)) => {}
-            Ok(AggregatedMessage::Close(_)) => {
-                self.why = Gone::Closed;
+            Ok(AggregatedMessage::Close(reason)) => {
+                if says_goodbye(reason.as_ref()) {
+                    self.why = Gone::Closed;
+                }
                 self.outbox.close(Farewell::Reply);
             }
             Err(error) => self.on_failure(&error),

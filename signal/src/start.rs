@@ -13,16 +13,16 @@ use causeway_protocol::NodeId;
 use causeway_protocol::bus::BusMessage;
 use causeway_protocol::secret::Secret;
 use causeway_protocol::token::TurnIssuer;
-use causeway_signal_core::Ending;
 use tokio::task::JoinHandle;
 
 use crate::access;
 use crate::doors::RelayDoors;
 use crate::http::routes;
+use crate::leaving;
 use crate::mail;
 use crate::metrics;
 use crate::nodes;
-use crate::room::{Counted, End};
+use crate::room::Counted;
 use crate::settings::{SettingProblem, SignalSettings};
 use crate::socket;
 use crate::state::Signal;
@@ -222,18 +222,19 @@ impl RunningSignal {
         ended
     }
 
-    /// Stops: no new rooms and sockets, everybody is told to connect again later (`closing` 4503), then the
-    /// server ends. Connections that are still there after `within` are cut.
+    /// Stops: no new rooms and sockets; rooms are handed over to other nodes, if there are any; everybody is told to connect
+    /// again, elsewhere or later (`closing` 4503), spread over half of the time; then the server ends. Connections that are still
+    /// there after `within` are cut.
     pub async fn drain(mut self, within: Duration) {
         self.signal.begin_drain();
         let told = tokio::time::timeout(within, async {
-            for room in self.signal.rooms.all() {
-                let _ended_by_itself = room.send(End(Ending::Draining)).await;
-            }
+            let alone = !leaving::hand_over_all(&self.signal).await;
+            self.signal.send_away(if alone { Duration::ZERO } else { within / 2 });
             self.signal.slots.empty().await;
         });
         let graceful = told.await.is_ok();
         if !graceful {
+            self.signal.send_away(Duration::ZERO);
             tracing::warn!("some connections did not close in time and are cut");
         }
         self.handle.stop(graceful).await;

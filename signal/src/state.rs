@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use causeway_cluster::{Bus, Cluster};
+use causeway_cluster::{Bus, Cluster, Lease};
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
 use causeway_protocol::token::{HostTokens, Invites, JoinTokens, ResumeTokens, TurnIssuer};
@@ -26,6 +27,8 @@ pub(crate) struct Signal {
     pub(crate) relay: RelayDoors,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) cluster: Arc<dyn Cluster>,
+    /// Until when this node may act as an owner towards others.
+    pub(crate) lease: watch::Receiver<Lease>,
     pub(crate) attaching: Attaching,
     pub(crate) joins: JoinTokens,
     pub(crate) resumes: ResumeTokens,
@@ -42,7 +45,7 @@ pub(crate) struct Signal {
     limits: Mutex<Arc<Limits>>,
     /// In seconds.
     longest_credential_ttl: AtomicU64,
-    draining: watch::Sender<bool>,
+    drain: watch::Sender<Drain>,
     sessions: AtomicU64,
 }
 
@@ -57,6 +60,7 @@ impl Signal {
         relay: RelayDoors,
     ) -> Self {
         Self {
+            lease: cluster.lease(),
             cluster,
             attaching: Attaching::new(),
             node,
@@ -78,7 +82,7 @@ impl Signal {
                 connections(settings.max_sessions_per_ip),
             ),
             passwords: Passwords::new(),
-            draining: watch::Sender::new(false),
+            drain: watch::Sender::new(Drain::No),
             sessions: AtomicU64::new(1),
             longest_credential_ttl: AtomicU64::new(settings.credential_ttl_seconds),
             settings: Mutex::new(Arc::new(settings)),
@@ -123,18 +127,23 @@ impl Signal {
         SessionId(self.sessions.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// From now on nothing new begins, and every connection is asked to go.
+    /// From now on nothing new begins.
     pub(crate) fn begin_drain(&self) {
-        self.draining.send_replace(true);
+        self.drain.send_replace(Drain::NothingNew);
+    }
+
+    /// Asks every connection to go, one after another over this time.
+    pub(crate) fn send_away(&self, over: Duration) {
+        self.drain.send_replace(Drain::Leaving { over });
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        *self.draining.borrow()
+        *self.drain.borrow() != Drain::No
     }
 
-    /// Becomes true when the server begins to drain.
-    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
-        self.draining.subscribe()
+    /// How far the server's end has come.
+    pub(crate) fn drain(&self) -> watch::Receiver<Drain> {
+        self.drain.subscribe()
     }
 }
 
@@ -142,4 +151,18 @@ impl Signal {
 /// with several tabs.
 const fn connections(sessions: usize) -> usize {
     sessions.saturating_mul(2).saturating_add(64)
+}
+
+/// How far the server's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// It goes on.
+    No,
+    /// It takes no new rooms and connections, and gives its rooms away.
+    NothingNew,
+    /// Its connections go.
+    Leaving {
+        /// Spread over this time, so that those who take them are not overrun.
+        over: Duration,
+    },
 }

@@ -9,7 +9,7 @@ use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerM
 use causeway_protocol::rest::{CreateRoom, JoinRoom, RoomFacts};
 use causeway_protocol::token::TurnVerifier;
 use causeway_service::clock;
-use common::{Nodes, code};
+use common::{Nodes, code, small};
 
 #[actix_web::test]
 async fn peers_on_different_nodes_find_one_another_and_exchange_offer_answer_and_candidates() {
@@ -136,7 +136,7 @@ async fn a_room_without_members_outlives_its_owner_with_password_and_used_invite
 
 #[actix_web::test]
 async fn members_of_a_node_that_dies_leave_the_rooms_of_others() {
-    let mut nodes = Nodes::start(2);
+    let mut nodes = Nodes::with(2, &small());
     let room = nodes.of(0).room(&CreateRoom::default()).await.room;
     let mut alice = nodes.of(0).member(&room, "Alice").await;
     let bob = nodes.of(1).member(&room, "Bob").await;

@@ -1,13 +1,11 @@
 //! What signaling nodes write to one another about a room: the edge, which has sockets of members, to the owner, which
 //! numbers the room's events, and back.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::ids::{ApiKeyId, TokenId};
 use crate::message::{ClientMessage, Greeting, Pass, Position};
+use crate::record::RoomState;
 use crate::rest::RoomFacts;
 use crate::token::{JoinClaims, RoomRole};
 use crate::{Epoch, ErrorCode, NodeId, PeerId, RoomId, UnixSeconds};
@@ -37,8 +35,6 @@ pub enum Say {
         session: EdgeSession,
         /// What the token says.
         claims: Box<JoinClaims>,
-        /// Where the edge sees it.
-        seen_at: IpAddr,
     },
     /// To the owner: a socket showed a genuine resume token.
     Resume {
@@ -48,8 +44,6 @@ pub enum Say {
         pass: Box<Pass>,
         /// What the client has seen.
         position: Position,
-        /// Where the edge sees it.
-        seen_at: IpAddr,
     },
     /// To a new owner, or to one that may have missed something: this socket is in the room.
     Announce {
@@ -59,8 +53,8 @@ pub enum Say {
         pass: Box<Pass>,
         /// The last event that it was sent.
         position: Position,
-        /// Where the edge sees it.
-        seen_at: IpAddr,
+        /// How many of its counting messages the edge has passed on in this stay.
+        received: u64,
     },
     /// To the owner: a socket said something.
     Said {
@@ -139,8 +133,8 @@ pub enum Say {
     Paused {},
     /// From the old owner to the new: the room as it stands.
     HandOver {
-        /// The room's state, as `causeway_signal_core` writes it.
-        state: Value,
+        /// The room's state.
+        state: Box<RoomState>,
         /// Which socket of which node a session of the state is.
         sockets: Vec<HandedSocket>,
     },
@@ -156,6 +150,31 @@ pub enum Say {
 }
 
 impl Say {
+    /// The socket that says it to the owner, if one does.
+    #[must_use]
+    pub const fn session(&self) -> Option<EdgeSession> {
+        match self {
+            Self::Enter { session, .. }
+            | Self::Resume { session, .. }
+            | Self::Announce { session, .. }
+            | Self::Said { session, .. }
+            | Self::Unreadable { session, .. }
+            | Self::Gone { session, .. } => Some(*session),
+            Self::Ask { .. }
+            | Self::Paused {}
+            | Self::Answer { .. }
+            | Self::Tell { .. }
+            | Self::Greet { .. }
+            | Self::Ice { .. }
+            | Self::Close { .. }
+            | Self::Pause {}
+            | Self::HandOver { .. }
+            | Self::Moved {}
+            | Self::NotMine {}
+            | Self::Ended { .. } => None,
+        }
+    }
+
     /// Whether an edge says it to the owner.
     #[must_use]
     pub const fn is_for_an_owner(&self) -> bool {

@@ -11,6 +11,8 @@ use causeway_protocol::record::RoomRecord;
 use causeway_protocol::token::{IssueError, ResumeClaims, ResumeTokens, TokenError};
 use causeway_protocol::{Epoch, ErrorCode, NodeId, Now, PeerId, RoomId, UnixSeconds};
 
+use causeway_signal_core::Ending;
+
 use crate::ice::{self, Holder, IceGrant, IceUrls, RelayAllowance};
 use crate::metrics;
 use crate::state::Signal;
@@ -50,17 +52,22 @@ impl Desk {
         });
     }
 
-    /// Tells relays that a peer's credentials are void.
-    pub(crate) fn revoke(&self, peer: PeerId, room_ends: UnixSeconds, now: Now) {
-        // A credential ends with its room at the latest, and none lives longer than this.
-        let until = now.unix.plus(self.signal.longest_credential_ttl()).min(room_ends);
-        let order = RelayOrder { revoke: Revocation::Peer { room: self.room.clone(), peer }, until };
-        if let Err(error) = self.signal.bus.publish(BusMessage::RelayOrder(order)) {
-            tracing::warn!(room = %self.room, %error, "relays were not told that a peer was sent away");
-        }
+    /// Nobody owns the room any more. Of one that is over nothing is kept.
+    pub(crate) fn give_up(&self, epoch: Epoch, ending: Ending) {
+        let (cluster, room) = (Arc::clone(&self.signal.cluster), self.room.clone());
+        actix::spawn(async move {
+            if ending.revokes()
+                && let Err(error) = cluster.remove(&room, epoch).await
+            {
+                tracing::debug!(%room, %error, "what was kept of a room that is over stays until it expires");
+            }
+            if let Err(error) = cluster.release(&room, epoch).await {
+                tracing::debug!(%room, %error, "a room that is over keeps its owner until that node's lease ends");
+            }
+        });
     }
 
-    /// Whether a token is this room's host token.
+    /// Whether a token is the host token of this room.
     pub(crate) fn verify_host(&self, token: &str, now: Now) -> Result<(), ErrorCode> {
         match self.signal.hosts.check(token, now.unix) {
             Ok(claims) if claims.room == self.room => Ok(()),
@@ -70,17 +77,22 @@ impl Desk {
         }
     }
 
-    /// The room is over: nobody owns it, and nothing is kept of it.
-    pub(crate) fn forget(&self, epoch: Epoch) {
-        let (cluster, room) = (Arc::clone(&self.signal.cluster), self.room.clone());
-        actix::spawn(async move {
-            if let Err(error) = cluster.remove(&room, epoch).await {
-                tracing::debug!(%room, %error, "what was kept of a room that is over stays until it expires");
-            }
-            if let Err(error) = cluster.release(&room, epoch).await {
-                tracing::debug!(%room, %error, "a room that is over keeps its owner until that node's lease ends");
-            }
-        });
+    /// Relays end what this peer relays for the room, and refuse its credentials.
+    pub(crate) fn revoke_peer(&self, peer: PeerId, room_ends: UnixSeconds, now: Now) {
+        self.revoke(Revocation::Peer { room: self.room.clone(), peer }, room_ends, now);
+    }
+
+    /// Relays end everything of the room.
+    pub(crate) fn revoke_room(&self, room_ends: UnixSeconds, now: Now) {
+        self.revoke(Revocation::Room { room: self.room.clone() }, room_ends, now);
+    }
+
+    fn revoke(&self, revoke: Revocation, room_ends: UnixSeconds, now: Now) {
+        // Credentials end with the room at the latest, and none lives longer than this.
+        let until = now.unix.plus(self.signal.longest_credential_ttl()).min(room_ends);
+        if let Err(error) = self.signal.bus.publish(BusMessage::RelayOrder(RelayOrder { revoke, until })) {
+            tracing::warn!(room = %self.room, %error, "relays were not told that credentials are void");
+        }
     }
 
     /// The message that a greeting becomes for a socket here.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use causeway_protocol::node::{Answer, Question, Say};
+use causeway_protocol::node::{Answer, EdgeSession, Question, Say};
 use causeway_protocol::{Epoch, NodeId};
 use tokio::sync::oneshot;
 
@@ -20,6 +20,8 @@ pub(crate) struct Edge {
     pub(crate) epoch: Epoch,
     /// What waits for the new owner during a hand-over.
     held: Option<VecDeque<Say>>,
+    /// Somebody looks for the next owner.
+    pub(crate) seeking: bool,
     questions: HashMap<u64, oneshot::Sender<Answer>>,
     last_question: u64,
 }
@@ -30,7 +32,12 @@ pub(crate) struct HeldTooMuch;
 
 impl Edge {
     pub(crate) fn new(owner: NodeId, epoch: Epoch) -> Self {
-        Self { owner, epoch, held: None, questions: HashMap::new(), last_question: 0 }
+        Self { owner, epoch, held: None, seeking: false, questions: HashMap::new(), last_question: 0 }
+    }
+
+    /// For a room whose next owner is yet to be found.
+    pub(crate) fn holding(owner: NodeId, epoch: Epoch, held: VecDeque<Say>) -> Self {
+        Self { held: Some(held), ..Self::new(owner, epoch) }
     }
 
     /// Writes to the owner, or keeps it for the next one.
@@ -46,6 +53,16 @@ impl Edge {
                 Ok(())
             }
         }
+    }
+
+    /// How many of a socket's counting messages are held.
+    pub(crate) fn holds_of(&self, session: EdgeSession) -> u64 {
+        let counts = |say: &&Say| match say {
+            Say::Said { session: of, message } => *of == session && message.counts(),
+            Say::Unreadable { session: of, .. } => *of == session,
+            _ => false,
+        };
+        self.held.iter().flatten().filter(counts).count() as u64
     }
 
     /// Asks the owner. The channel closes without an answer if the owner goes, or too many ask.
@@ -72,11 +89,16 @@ impl Edge {
         self.held.get_or_insert_default();
     }
 
-    /// The room is this node's now: what was held goes there.
-    pub(crate) fn follow(&mut self, owner: NodeId, epoch: Epoch, desk: &Desk) {
+    /// The room is this node's now: first it hears `before`, then what was held.
+    pub(crate) fn follow(&mut self, owner: NodeId, epoch: Epoch, before: Vec<Say>, desk: &Desk) {
         (self.owner, self.epoch) = (owner, epoch);
-        for say in self.held.take().unwrap_or_default() {
+        for say in before.into_iter().chain(self.held.take().unwrap_or_default()) {
             desk.post(&self.owner, self.epoch, say);
         }
+    }
+
+    /// What was held, for a room that becomes ours.
+    pub(crate) fn into_held(self) -> VecDeque<Say> {
+        self.held.unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! Sockets of other nodes in a room that this node owns.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use causeway_protocol::NodeId;
 use causeway_protocol::node::EdgeSession;
@@ -20,7 +20,12 @@ pub(crate) struct Far {
     numbers: HashMap<FarSocket, SessionId>,
     /// The nodes that have said something about the room since it is ours.
     edges: BTreeSet<NodeId>,
+    /// Sockets that were closed lately: what they said before they knew is no riddle.
+    closed: VecDeque<FarSocket>,
 }
+
+/// Closed sockets that are remembered. A guess: more than are closed while a letter is on its way.
+const MOST_CLOSED: usize = 64;
 
 impl Far {
     pub(crate) fn give(&mut self, number: SessionId, socket: FarSocket) {
@@ -38,10 +43,32 @@ impl Far {
         self.numbers.get(socket).copied()
     }
 
+    /// This one is closed, and its node will know.
+    pub(crate) fn close(&mut self, number: SessionId) -> Option<FarSocket> {
+        let socket = self.vacate(number)?;
+        self.closed.truncate(MOST_CLOSED - 1);
+        self.closed.push_front(socket.clone());
+        Some(socket)
+    }
+
+    /// Whether it was closed lately.
+    pub(crate) fn was_closed(&self, socket: &FarSocket) -> bool {
+        self.closed.contains(socket)
+    }
+
     pub(crate) fn vacate(&mut self, number: SessionId) -> Option<FarSocket> {
         let socket = self.sockets.remove(&number)?;
         self.numbers.remove(&socket);
         Some(socket)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &FarSocket)> {
+        self.sockets.iter().map(|(number, socket)| (*number, socket))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
     }
 
     /// The numbers of a node's sockets.

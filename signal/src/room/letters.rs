@@ -1,14 +1,17 @@
 //! Letters of other nodes to a room's actor.
 
 use actix::{Context, Handler, Message};
+use causeway_cluster::Owner;
 use causeway_protocol::ids::TokenId;
+use causeway_protocol::message::{Pass, Position};
 use causeway_protocol::node::{Answer, Departure, EdgeSession, Question, RoomLetter, Say};
 use causeway_protocol::token::JoinClaims;
 use causeway_protocol::{CloseCode, NodeId};
 use causeway_service::clock;
-use causeway_signal_core::{Ending, Gone, Input, Join, Resume, SessionId};
+use causeway_signal_core::{Announce, Ending, Gone, Input, Join, Resume, SessionId};
 
 use super::far::FarSocket;
+use super::owner::{Around, Held};
 use super::{Role, RoomActor};
 use crate::metrics;
 
@@ -34,30 +37,46 @@ impl Handler<Mail> for RoomActor {
 
 impl RoomActor {
     /// What an edge says to the owner.
-    fn on_word_to_owner(&mut self, from: &NodeId, letter: RoomLetter, ctx: &mut Context<Self>) {
+    pub(super) fn on_word_to_owner(&mut self, from: &NodeId, letter: RoomLetter, ctx: &mut Context<Self>) {
+        let certain = self.is_certain();
         let Role::Owner(owner) = &mut self.role else {
             metrics::letter_refused("not-the-owner");
             return self.desk.post(from, letter.epoch, Say::NotMine {});
         };
+        if !certain {
+            return self.hold(Held::There(Mail { from: from.clone(), letter }), ctx);
+        }
         owner.far.meet(from);
         let socket = |session: EdgeSession| FarSocket { node: from.clone(), session };
         match letter.say {
-            Say::Enter { session, claims, seen_at: _ } => {
+            Say::Enter { session, claims } => {
                 let number = self.registered.signal.next_session();
                 owner.far.give(number, socket(session));
                 self.take(join(number, *claims), ctx);
             }
-            Say::Said { session, message } => match owner.far.number(&socket(session)) {
-                Some(number) => self.take(Input::Message { session: number, message: *message }, ctx),
-                // Its member has been removed, and the edge was told.
-                None => metrics::letter_refused("unknown-socket"),
-            },
-            Say::Resume { session, pass, position, seen_at: _ } => {
+            Say::Resume { session, pass, position } => {
                 let number = self.registered.signal.next_session();
                 owner.far.give(number, socket(session));
-                let resume = Resume { session: number, pass: *pass, position };
-                self.take(Input::Resume(resume), ctx);
+                self.take(resume(number, *pass, position), ctx);
             }
+            Say::Announce { session, pass, position, received } => {
+                let number = owner.far.number(&socket(session)).unwrap_or_else(|| {
+                    let number = self.registered.signal.next_session();
+                    owner.far.give(number, socket(session));
+                    number
+                });
+                let announce = Announce { session: number, pass: *pass, position, received };
+                self.take(Input::Announce(announce), ctx);
+            }
+            Say::Said { session, message } => match owner.far.number(&socket(session)) {
+                Some(number) => self.take(Input::Message { session: number, message: *message }, ctx),
+                None if owner.far.was_closed(&socket(session)) => metrics::letter_refused("closed-socket"),
+                // The edge was away, and we took its sockets for lost: it says anew which it has.
+                None => {
+                    metrics::letter_refused("unknown-socket");
+                    self.desk.post(from, owner.epoch, Say::NotMine {});
+                }
+            },
             Say::Unreadable { session, kind } => match owner.far.number(&socket(session)) {
                 Some(number) => self.take(Input::Unreadable { session: number, kind }, ctx),
                 None => metrics::letter_refused("unknown-socket"),
@@ -71,20 +90,17 @@ impl RoomActor {
                 }
             }
             Say::Ask { question, ask } => {
-                let changes = matches!(&ask, Question::Admit { key } if key.is_used_up());
                 let ends = matches!(ask, Question::End { .. });
-                let answer = owner.answer(ask);
-                let changed = changes && matches!(answer, Answer::Admitted { .. });
+                let (seats, desk) = (&mut self.seats, &self.desk);
+                let answer = owner.answer(ask, &mut Around { seats, desk, now: clock::now() });
                 let ends = ends && matches!(answer, Answer::Done {});
                 self.desk.post(from, owner.epoch, Say::Answer { question, answer });
-                if changed {
-                    self.save();
-                }
+                self.arm(ctx);
                 if ends {
                     self.take(Input::End(Ending::Closed), ctx);
                 }
             }
-            Say::Announce { .. } | Say::Paused {} => {}
+            Say::Paused {} => owner.on_paused(from),
             Say::Tell { .. }
             | Say::Greet { .. }
             | Say::Ice { .. }
@@ -107,9 +123,26 @@ impl RoomActor {
         if letter.epoch < known {
             return metrics::letter_refused("old-epoch");
         }
+        if let Say::HandOver { state, sockets } = letter.say {
+            return self.on_hand_over(&from, letter.epoch, *state, sockets, ctx);
+        }
         let Role::Edge(edge) = &mut self.role else {
-            return metrics::letter_refused("not-for-an-owner");
+            return match letter.say {
+                // Its owner by a higher epoch has something to say to sockets here.
+                _ if letter.epoch > known => {
+                    self.yield_to(Some(Owner { node: from, epoch: letter.epoch }), ctx);
+                }
+                _ => metrics::letter_refused("not-for-an-owner"),
+            };
         };
+        if from != edge.owner || letter.epoch > known {
+            return match letter.say {
+                Say::Moved {} => edge.follow(from, letter.epoch, Vec::new(), &self.desk),
+                Say::NotMine {} => {}
+                _ if letter.epoch > known => self.seek(ctx),
+                _ => metrics::letter_refused("not-from-the-owner"),
+            };
+        }
         match letter.say {
             Say::Tell { to, seq, text } => {
                 let text = bytestring::ByteString::from(text);
@@ -138,9 +171,12 @@ impl RoomActor {
                 self.seats.close_all(close_code(code));
                 actix::ActorContext::stop(ctx);
             }
-            Say::Pause {} => edge.pause(),
-            Say::Moved {} => edge.follow(from, letter.epoch, &self.desk),
-            Say::NotMine {} => {}
+            Say::Pause {} => {
+                self.desk.post(&from, letter.epoch, Say::Paused {});
+                edge.pause();
+            }
+            Say::Moved {} => edge.follow(from, letter.epoch, Vec::new(), &self.desk),
+            Say::NotMine {} => self.seek(ctx),
             Say::Enter { .. }
             | Say::Resume { .. }
             | Say::Announce { .. }
@@ -160,7 +196,7 @@ impl RoomActor {
         }
     }
 
-    fn stall(&mut self, session: SessionId) {
+    pub(super) fn stall(&mut self, session: SessionId) {
         self.say(session, Say::Gone { session: session.0, why: Departure::Stalled });
         self.seats.close(session, CloseCode::Stalled);
     }
@@ -171,12 +207,16 @@ pub(super) fn join(session: SessionId, claims: JoinClaims) -> Input {
     Input::Join(Join { session, claims, series })
 }
 
+pub(super) const fn resume(session: SessionId, pass: Pass, position: Position) -> Input {
+    Input::Resume(Resume { session, pass, position })
+}
+
 /// A code that this version does not know is a defect somewhere.
 fn close_code(number: u16) -> CloseCode {
     CloseCode::from_number(number).unwrap_or(CloseCode::Internal)
 }
 
-const fn gone(why: Departure) -> Gone {
+pub(super) const fn gone(why: Departure) -> Gone {
     match why {
         Departure::Closed => Gone::Closed,
         Departure::Disconnected => Gone::Disconnected,

@@ -1,28 +1,35 @@
 //! The role of the node that owns a room: it numbers the events, and sends each to the sockets here and once to every other node
 //! that has some.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use bytestring::ByteString;
 use causeway_protocol::message::{Greeting, Pass, ServerMessage};
 use causeway_protocol::node::Say;
 use causeway_protocol::{CloseCode, Epoch, ErrorCode, NodeId, Now};
 use causeway_signal_core::{Effect, Ending, Gone, Input, Room, SessionId};
 
+use tokio::sync::oneshot;
+
 use super::desk::Desk;
 use super::far::{Far, FarSocket};
+use super::letters::Mail;
 use super::seats::Seats;
 use crate::kept::Kept;
 use crate::metrics;
-use crate::password::PasswordHash;
 use crate::text;
 
 /// A room that is ours.
 pub(crate) struct Owner {
     pub(crate) room: Room,
     pub(crate) epoch: Epoch,
-    pub(crate) password: Option<PasswordHash>,
     pub(crate) far: Far,
     /// What the room keeps for those who come back, as the process counts it.
     kept: Kept,
+    /// What waits until this node knows that the room is still its own.
+    held: VecDeque<Held>,
+    /// Whom a hand-over waits for, and who waits for it.
+    pub(crate) leaving: Option<Leaving>,
 }
 
 /// What one input made necessary to tell the room.
@@ -41,6 +48,25 @@ impl Follows {
     }
 }
 
+/// An input that waits.
+pub(crate) enum Held {
+    /// A socket of this node said something.
+    Here(Say),
+    /// Another node did.
+    There(Mail),
+}
+
+/// A hand-over that has begun.
+pub(crate) struct Leaving {
+    /// Nodes that have not yet said that they pause.
+    waiting: BTreeSet<NodeId>,
+    /// Closes when all have.
+    _all: oneshot::Sender<()>,
+}
+
+/// Inputs that are held at most. Beyond it sockets are told, and other nodes compare what they know.
+const MOST_HELD: usize = 1024;
+
 /// What an input touches beside the room.
 pub(crate) struct Around<'a> {
     pub(crate) seats: &'a mut Seats,
@@ -49,16 +75,24 @@ pub(crate) struct Around<'a> {
 }
 
 impl Owner {
-    pub(crate) fn new(room: Room, epoch: Epoch, password: Option<PasswordHash>) -> Self {
-        Self { room, epoch, password, far: Far::default(), kept: Kept::default() }
+    pub(crate) fn new(room: Room, epoch: Epoch) -> Self {
+        let (far, kept, held) = (Far::default(), Kept::default(), VecDeque::new());
+        Self { room, epoch, far, kept, held, leaving: None }
     }
 
     /// One input and everything that follows from it. Says how the room ended, if it did.
     pub(crate) fn take(&mut self, input: Input, around: &mut Around<'_>) -> Option<Ending> {
+        let effects = self.room.apply(input, around.now);
+        self.perform_all(effects, around)
+    }
+
+    /// Does what the room wants done, and what follows from that.
+    pub(crate) fn perform_all(&mut self, effects: Vec<Effect>, around: &mut Around<'_>) -> Option<Ending> {
         let mut follows = Follows::default();
-        let mut ended = self.perform(input, around, &mut follows);
+        let mut ended = self.perform(effects, around, &mut follows);
         while let Some(input) = follows.next() {
-            ended = ended.or(self.perform(input, around, &mut follows));
+            let effects = self.room.apply(input, around.now);
+            ended = ended.or(self.perform(effects, around, &mut follows));
         }
         if around.desk.signal.kept.is_over_budget(&mut self.kept, self.room.kept_bytes()) {
             self.room.apply(Input::Trim, around.now);
@@ -67,10 +101,15 @@ impl Owner {
         ended
     }
 
-    fn perform(&mut self, input: Input, around: &mut Around<'_>, follows: &mut Follows) -> Option<Ending> {
+    fn perform(
+        &mut self,
+        effects: Vec<Effect>,
+        around: &mut Around<'_>,
+        follows: &mut Follows,
+    ) -> Option<Ending> {
         let stalled = &mut follows.stalled;
         let mut ended = None;
-        for effect in self.room.apply(input, around.now) {
+        for effect in effects {
             match effect {
                 Effect::Event { to, event } => self.push(&to, Some(event.seq), &event.text, around, stalled),
                 Effect::Send { to, message } => self.send(&to, &message, around, stalled),
@@ -81,8 +120,8 @@ impl Owner {
                     follows.verified.push((session, verdict));
                 }
                 Effect::Close { session, code } => self.close(session, code, around),
-                Effect::Revoke { peer } => around.desk.revoke(peer, self.room.expires_at(), around.now),
-                Effect::Save => around.desk.save(&self.record(), self.epoch),
+                Effect::Revoke { peer } => around.desk.revoke_peer(peer, self.room.expires_at(), around.now),
+                Effect::Save => around.desk.save(&self.room.record(around.now), self.epoch),
                 Effect::Ended(ending) => ended = Some(ending),
             }
         }
@@ -155,21 +194,75 @@ impl Owner {
     }
 
     fn close(&mut self, session: SessionId, code: CloseCode, around: &mut Around<'_>) {
-        if let Some(FarSocket { node, session }) = self.far.vacate(session) {
+        if let Some(FarSocket { node, session }) = self.far.close(session) {
             around.desk.post(&node, self.epoch, Say::Close { session, code: code.number() });
         } else {
             around.seats.close(session, code);
         }
     }
 
+    /// Keeps an input until it is known whose the room is, or gives it back: there is no place.
+    pub(crate) fn hold(&mut self, held: Held) -> Option<Held> {
+        if self.held.len() >= MOST_HELD {
+            return Some(held);
+        }
+        self.held.push_back(held);
+        None
+    }
+
+    /// Whether something waits, behind which everything else has to wait too.
+    pub(crate) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    pub(crate) fn take_held(&mut self) -> VecDeque<Held> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// What sockets of this node said, for the room's next owner. Other nodes say it to that one themselves.
+    pub(crate) fn held_here(&mut self) -> VecDeque<Say> {
+        let here = |held| match held {
+            Held::Here(say) => Some(say),
+            Held::There(_) => None,
+        };
+        self.take_held().into_iter().filter_map(here).collect()
+    }
+
+    /// Asks all other nodes to hold what their sockets say. What is returned closes when they do.
+    pub(crate) fn pause_edges(&mut self, desk: &Desk) -> oneshot::Receiver<()> {
+        let (all, paused) = oneshot::channel();
+        let waiting: BTreeSet<_> = self.far.edges().cloned().collect();
+        for node in &waiting {
+            desk.post(node, self.epoch, Say::Pause {});
+        }
+        self.leaving = (!waiting.is_empty()).then_some(Leaving { waiting, _all: all });
+        paused
+    }
+
+    /// A node holds what its sockets say.
+    pub(crate) fn on_paused(&mut self, node: &NodeId) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.waiting.remove(node);
+            if leaving.waiting.is_empty() {
+                self.leaving = None;
+            }
+        }
+    }
+
     /// A node is gone, and with it all of its sockets.
     pub(crate) fn lose_node(&mut self, node: &NodeId, around: &mut Around<'_>) -> Option<Ending> {
+        self.far.part(node);
+        self.on_paused(node);
+        self.lose_sockets(node, around)
+    }
+
+    /// All sockets of a node are gone, until it says otherwise.
+    pub(crate) fn lose_sockets(&mut self, node: &NodeId, around: &mut Around<'_>) -> Option<Ending> {
         let mut ended = None;
         for session in self.far.of_node(node) {
             ended = ended.or(self.take(Input::Gone { session, why: Gone::Disconnected }, around));
             self.far.vacate(session);
         }
-        self.far.part(node);
         ended
     }
 }

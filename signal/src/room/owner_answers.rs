@@ -3,13 +3,12 @@
 use causeway_protocol::ErrorCode;
 use causeway_protocol::ids::ApiKeyId;
 use causeway_protocol::node::{Answer, Question, ShownKey, ShownOnce};
-use causeway_protocol::record::RoomRecord;
 use causeway_protocol::rest::RoomFacts;
 use causeway_protocol::token::RoomRole;
-use causeway_service::clock;
-use causeway_signal_core::Key;
+use causeway_signal_core::{Admission, Key};
 
-use super::owner::Owner;
+use super::owner::{Around, Owner};
+use crate::password::PasswordHash;
 
 impl Owner {
     /// What one needs to know before joining.
@@ -27,13 +26,13 @@ impl Owner {
         }
     }
 
-    /// What has to be kept of the room.
-    pub(crate) fn record(&self) -> RoomRecord {
-        self.room.record(clock::now())
+    /// The hash that a password has to fit.
+    pub(crate) fn password(&self) -> Option<PasswordHash> {
+        self.room.made().password.clone().map(PasswordHash::from_phc)
     }
 
     /// Lets somebody with a verified key in, or says why not.
-    pub(crate) fn admit(&mut self, key: ShownKey) -> Result<RoomRole, ErrorCode> {
+    pub(crate) fn admit(&mut self, key: ShownKey, around: &mut Around<'_>) -> Result<RoomRole, ErrorCode> {
         let key = match key {
             ShownKey::None => Key::None,
             ShownKey::Password => Key::Password,
@@ -44,8 +43,11 @@ impl Owner {
                 Key::App { key, peer, role, once }
             }
         };
-        // The only thing that follows, and follows only from an invite, is that the record is kept: the caller does that.
-        self.room.admit(key, clock::now()).map(|admission| admission.role).map_err(|refused| refused.code())
+        let admitted = self.room.admit(key, around.now).map_err(|refused| refused.code());
+        let Admission { role, effects } = admitted?;
+        // None of them ends the room.
+        self.perform_all(effects, around);
+        Ok(role)
     }
 
     /// Whether the room is this app's; for others it is not there.
@@ -54,17 +56,15 @@ impl Owner {
     }
 
     /// Answers another node.
-    pub(crate) fn answer(&mut self, ask: Question) -> Answer {
+    pub(crate) fn answer(&mut self, ask: Question, around: &mut Around<'_>) -> Answer {
         match ask {
             Question::Facts {} => Answer::Facts { facts: Box::new(self.facts()) },
-            Question::Password {} => {
-                Answer::Password { hash: self.password.as_ref().map(|hash| hash.as_phc().to_owned()) }
-            }
+            Question::Password {} => Answer::Password { hash: self.room.made().password.clone() },
             Question::End { app } => match self.is_of(&app) {
                 Ok(()) => Answer::Done {},
                 Err(code) => Answer::Refused { code },
             },
-            Question::Admit { key } => match self.admit(key) {
+            Question::Admit { key } => match self.admit(key, around) {
                 Ok(role) => Answer::Admitted { role },
                 Err(code) => Answer::Refused { code },
             },

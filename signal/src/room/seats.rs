@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use causeway_protocol::message::{Greeting, Pass, Position, ServerMessage};
 use causeway_protocol::{CloseCode, Now, PeerId, RoomId, UnixSeconds};
-use causeway_signal_core::SessionId;
+use causeway_signal_core::{Announce, SessionId};
 
 use super::desk::Desk;
 use crate::farewell::Farewell;
@@ -24,8 +24,18 @@ pub(crate) struct Seat {
     pub(crate) peer: PeerId,
     /// Where we see the socket.
     pub(crate) seen_at: IpAddr,
-    /// What it may come back with, and the last event that it was sent, once it has been greeted.
-    pub(crate) stay: Option<(Pass, Position)>,
+    /// Once it has been greeted.
+    pub(crate) stay: Option<Stay>,
+}
+
+/// What this node knows of a member's stay.
+pub(crate) struct Stay {
+    /// What it may come back with.
+    pass: Pass,
+    /// The last event that it was sent.
+    position: Position,
+    /// How many of its messages have been passed on.
+    received: u64,
 }
 
 /// A seat that is dropped without a word belonged to a room that panicked.
@@ -63,8 +73,8 @@ impl Seats {
         text: ByteString,
     ) -> Option<Result<(), Full>> {
         let seat = self.seats.get_mut(&session)?;
-        if let (Some(seq), Some((_, position))) = (seq, &mut seat.stay) {
-            position.seq = seq;
+        if let (Some(seq), Some(stay)) = (seq, &mut seat.stay) {
+            stay.position.seq = seq;
         }
         Some(seat.outbox.push(Frame::Text(text)))
     }
@@ -80,7 +90,9 @@ impl Seats {
         now: Now,
     ) -> Option<Result<(), Full>> {
         let seat = self.seats.get_mut(&session)?;
-        seat.stay = Some((pass.clone(), greeting.position()));
+        let received =
+            greeting.received().unwrap_or_else(|| seat.stay.as_ref().map_or(0, |stay| stay.received));
+        seat.stay = Some(Stay { pass: pass.clone(), position: greeting.position(), received });
         match desk.greet(pass, greeting, &seat.ice_urls, room_ends, now) {
             Ok(message) => Some(seat.outbox.push(Frame::Text(text::of(&message)))),
             Err(error) => {
@@ -100,8 +112,47 @@ impl Seats {
         now: Now,
     ) -> Option<ServerMessage> {
         let seat = self.seats.get(&session)?;
-        let (pass, _) = seat.stay.as_ref()?;
-        Some(desk.fresh_ice(pass, &seat.ice_urls, room_ends, now))
+        let stay = seat.stay.as_ref()?;
+        Some(desk.fresh_ice(&stay.pass, &seat.ice_urls, room_ends, now))
+    }
+
+    /// A message of a socket has been passed on.
+    pub(crate) fn count(&mut self, session: SessionId) {
+        if let Some(stay) = self.seats.get_mut(&session).and_then(|seat| seat.stay.as_mut()) {
+            stay.received += 1;
+        }
+    }
+
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.seats.keys().copied()
+    }
+
+    /// Sockets that no owner has greeted yet.
+    pub(crate) fn not_greeted(&self) -> Vec<SessionId> {
+        self.seats.iter().filter(|(_, seat)| seat.stay.is_none()).map(|(session, _)| *session).collect()
+    }
+
+    /// What this node knows of each socket that was greeted.
+    pub(crate) fn announcements(&self) -> Vec<Announce> {
+        let announce = |(session, seat): (&SessionId, &Seat)| {
+            let stay = seat.stay.as_ref()?;
+            Some(Announce {
+                session: *session,
+                pass: stay.pass.clone(),
+                position: stay.position,
+                received: stay.received,
+            })
+        };
+        self.seats.iter().filter_map(announce).collect()
+    }
+
+    /// Tells all sockets.
+    pub(crate) fn tell_all(&mut self, message: &ServerMessage) -> Vec<SessionId> {
+        let text = text::of(message);
+        let full = |(session, seat): (&SessionId, &Seat)| {
+            seat.outbox.push(Frame::Text(text.clone())).is_err().then_some(*session)
+        };
+        self.seats.iter().filter_map(full).collect()
     }
 
     /// Takes a seat away. Its peer may have taken another meanwhile.

@@ -75,7 +75,7 @@ fn open_room() -> (Arc<Signal>, Addr<RoomActor>) {
 
 fn open(signal: &Arc<Signal>, name: &str) -> Result<Addr<RoomActor>, NotOpened> {
     let (room, epoch) = (Box::new(empty_room(name)), Epoch(1));
-    signal.rooms.open(&name.parse().unwrap(), Beginning::Ours { room, epoch, password: None }, signal)
+    signal.rooms.open(&name.parse().unwrap(), Beginning::Ours { room, epoch }, signal)
 }
 
 fn empty_room(name: &str) -> Room {
@@ -94,7 +94,7 @@ fn empty_room(name: &str) -> Room {
 fn enter(signal: &Signal, outbox: Outbox) -> Enter {
     Enter {
         session: signal.next_session(),
-        claims: JoinClaims {
+        entrance: Entrance::Join(Box::new(JoinClaims {
             aud: String::new(),
             sub: "alice".parse().unwrap(),
             room: "kitchen".parse().unwrap(),
@@ -103,7 +103,7 @@ fn enter(signal: &Signal, outbox: Outbox) -> Enter {
             grants: causeway_protocol::token::Grants::default(),
             exp: clock::now().unix.plus(60),
             jti: "t".parse().unwrap(),
-        },
+        })),
         outbox,
         ice_urls: Arc::new(IceUrls::new(&signal.settings(), "localhost", &signal.relay)),
         seen_at: IpAddr::from([192, 0, 2, 1]),

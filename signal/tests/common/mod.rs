@@ -79,6 +79,11 @@ pub fn small() -> SignalSettings {
     SignalSettings { http_threads: 1, room_threads: 1, timing, ..SignalSettings::default() }
 }
 
+/// Whoever loses the connection is waited for.
+pub fn patient() -> SignalSettings {
+    SignalSettings { timing: TimingSettings::default(), ..small() }
+}
+
 impl TestServer {
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
@@ -151,10 +156,14 @@ pub struct Nodes {
 
 impl Nodes {
     pub fn start(count: usize) -> Self {
+        Self::with(count, &patient())
+    }
+
+    pub fn with(count: usize, settings: &SignalSettings) -> Self {
         let hub = MemoryHub::new(clock::now);
         let bus = Arc::new(MemoryBus::new());
         let servers =
-            (0..count).map(|at| Some(serve_in(hub.node(Self::name(at)), Arc::clone(&bus), small())));
+            (0..count).map(|at| Some(serve_in(hub.node(Self::name(at)), Arc::clone(&bus), settings.clone())));
         Self { servers: servers.collect(), hub, dead: Vec::new() }
     }
 
@@ -170,6 +179,12 @@ impl Nodes {
     pub fn kill(&mut self, at: usize) {
         self.hub.kill(&Self::name(at));
         self.dead.extend(self.servers[at].take());
+    }
+
+    /// Lets a node end as SIGTERM does, within this time.
+    pub fn leave(&mut self, at: usize, within: Duration) -> tokio::task::JoinHandle<()> {
+        let server = self.servers[at].take().unwrap();
+        actix_web::rt::spawn(server.running.drain(within))
     }
 
     pub async fn stop(self) {
@@ -270,6 +285,11 @@ impl Client {
             }
         })
         .await
+    }
+
+    /// The next message as JSON.
+    pub async fn next_json(&mut self) -> Value {
+        serde_json::to_value(self.next().await).unwrap()
     }
 
     /// Reads to the end; the close code, and all messages before it.

@@ -268,6 +268,16 @@ impl Greeting {
         }
     }
 
+    /// How many of the client's messages the room has taken, if that is known.
+    #[must_use]
+    pub const fn received(&self) -> Option<u64> {
+        match self {
+            Self::Welcome { .. } => Some(0),
+            Self::Resumed { received, .. } => Some(*received),
+            Self::Resync { received, .. } => *received,
+        }
+    }
+
     /// The message for the client.
     #[must_use]
     pub fn with(self, grant: EntryGrant) -> ServerMessage {
