@@ -15,6 +15,7 @@ use causeway_service::clock;
 use causeway_signal::{LimitSettings, SignalSettings, TimingSettings};
 use common::{Client, TestServer, serve, small, within};
 use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 #[actix_web::test]
 async fn who_comes_back_hears_what_it_missed_once_and_the_others_heard_nothing() {
@@ -186,6 +187,20 @@ async fn who_closes_cleanly_or_leaves_is_gone_at_once_and_cannot_resume() {
         assert!(matches!(left, ServerMessage::PeerLeft { reason, .. } if reason == expected), "{left:?}");
         check_refused(&server, &mut stay, ErrorCode::ResumeRefused).await;
     }
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn who_gives_up_a_connection_with_a_code_of_its_own_comes_back() {
+    let (server, room) = waiting_server().await;
+    let (mut alice, _) = enter(&server, &room).await;
+    let (mut bob, mut stay) = enter(&server, &room).await;
+    assert!(matches!(alice.next().await, ServerMessage::PeerJoined { .. }));
+    let close = CloseFrame { code: 4000.into(), reason: "silent".into() };
+    within(bob.socket.close(Some(close))).await.unwrap();
+    let (_bob, message) = stay.resume(&server).await;
+    assert!(matches!(message, ServerMessage::Resumed { .. }), "{message:?}");
+    ping(&mut alice, 0).await;
     server.stop().await;
 }
 
