@@ -33,7 +33,7 @@ use crate::ice::IceUrls;
 use crate::outbox::Outbox;
 use crate::password::PasswordHash;
 use crate::registry::Registered;
-pub(crate) use apps::EndForApp;
+pub(crate) use apps::Order;
 pub(crate) use changes::{NodeGone, NodeReset, Stands};
 use desk::Desk;
 use edge::Edge;

@@ -9,7 +9,7 @@ use causeway_protocol::message::ServerMessage;
 use causeway_protocol::rest::{ApiError, AppRooms, CreateRoom, JoinRoom, RoomCreated};
 use causeway_signal::{ApiKeySettings, ApiKeys, SignalSettings};
 use common::mint::{app, token};
-use common::{TestServer, answer, code, serve, small, within};
+use common::{Nodes, TestServer, answer, code, serve, small, within};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -81,6 +81,73 @@ async fn the_api_takes_the_grant_admin_and_a_token_for_one_room_reaches_that_one
 }
 
 #[actix_web::test]
+async fn a_peer_that_is_sent_away_may_come_back_with_another_token_and_one_that_is_banned_may_not() {
+    let server = serve(settings());
+    let first = token("app", &json!({"sub": "alice", "name": "first"}));
+    let mut alice = server.connect(&first).await;
+    assert!(matches!(alice.next().await, ServerMessage::Welcome { .. }));
+    kick(&server, "standup", &json!({"peer": "alice", "reason": "Mind your language."})).await.unwrap();
+    let (closed, heard) = alice.end().await;
+    assert_eq!(closed, 4403);
+    assert!(
+        matches!(&heard[0], ServerMessage::Error { code: ErrorCode::Kicked, message, .. } if message == "Mind your language."),
+        "{heard:?}"
+    );
+    let (closed, _) = server.connect(&first).await.end().await;
+    assert_eq!(closed, 4403, "the token ended with the session");
+    let mut again = server.connect(&token("app", &json!({"sub": "alice", "name": "second"}))).await;
+    assert!(matches!(again.next().await, ServerMessage::Welcome { .. }));
+    kick(&server, "standup", &json!({"peer": "alice", "ban": true})).await.unwrap();
+    assert_eq!(again.end().await.0, 4403);
+    let (closed, _) =
+        server.connect(&token("app", &json!({"sub": "alice", "name": "third"}))).await.end().await;
+    assert_eq!(closed, 4403);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn who_is_not_there_can_be_kept_out_but_not_sent_away() {
+    let server = serve(settings());
+    let _made: RoomCreated = post(&server, &admin(), &json!({"room": "standup"})).await.unwrap();
+    assert_eq!(code(kick(&server, "standup", &json!({"peer": "bob"})).await), ErrorCode::PeerNotFound);
+    kick(&server, "standup", &json!({"peer": "bob", "ban": true})).await.unwrap();
+    kick(&server, "standup", &json!({"peer": "bob", "ban": true})).await.unwrap();
+    let (closed, _) = server.connect(&token("app", &json!({"sub": "bob"}))).await.end().await;
+    assert_eq!(closed, 4403);
+    let reason = "x".repeat(5000);
+    for (room, body, expected) in [
+        ("standup", json!({"peer": "bob", "ban": true, "reason": reason}), ErrorCode::BadMessage),
+        ("standup", json!({"peer": "a b"}), ErrorCode::BadMessage),
+        ("standup", json!({}), ErrorCode::BadMessage),
+        ("nowhere", json!({"peer": "bob"}), ErrorCode::RoomNotFound),
+    ] {
+        assert_eq!(code(kick(&server, room, &body).await), expected, "{room} {body:.40}");
+    }
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn any_node_takes_orders_for_a_room_wherever_it_lives() {
+    let nodes = Nodes::with(2, &settings());
+    let _made: RoomCreated = post(nodes.of(0), &admin(), &json!({"room": "standup"})).await.unwrap();
+    let again = post::<RoomCreated>(nodes.of(1), &admin(), &json!({"room": "standup"})).await;
+    assert_eq!(code(again), ErrorCode::RoomTaken);
+    let mut alice = nodes.of(0).connect(&token("app", &json!({"sub": "alice"}))).await;
+    assert!(matches!(alice.next().await, ServerMessage::Welcome { .. }));
+    let mut bob = nodes.of(1).connect(&token("app", &json!({"sub": "bob"}))).await;
+    assert!(matches!(bob.next().await, ServerMessage::Welcome { .. }));
+    kick(nodes.of(1), "standup", &json!({"peer": "alice"})).await.unwrap();
+    assert_eq!(alice.end().await.0, 4403);
+    assert_eq!(code(kick(nodes.of(1), "standup", &json!({"peer": "alice"})).await), ErrorCode::PeerNotFound);
+    let theirs = admin_of("other");
+    assert_eq!(code(end(nodes.of(1), &theirs, "standup").await), ErrorCode::RoomNotFound);
+    end(nodes.of(1), &admin(), "standup").await.unwrap();
+    assert!(matches!(bob.end().await.0, 4410));
+    assert!(listed(nodes.of(0), &admin()).await.is_empty());
+    nodes.stop().await;
+}
+
+#[actix_web::test]
 async fn people_come_by_the_link_only_if_the_app_says_so() {
     let server = serve(settings());
     for (body, expected) in [
@@ -141,6 +208,16 @@ async fn listed(server: &TestServer, token: &str) -> Vec<String> {
     let request = awc::Client::default().get(server.url(ROOMS)).bearer_auth(token);
     let all: AppRooms = answer(within(request.send()).await.unwrap()).await.unwrap();
     all.rooms.iter().map(|facts| facts.room.to_string()).collect()
+}
+
+async fn kick(server: &TestServer, room: &str, body: &Value) -> Result<(), ApiError> {
+    let url = server.url(&format!("{ROOMS}/{room}/kick"));
+    let response =
+        within(awc::Client::default().post(url).bearer_auth(admin()).send_json(body)).await.unwrap();
+    if response.status() == 204 {
+        return Ok(());
+    }
+    answer::<Value, _>(response).await.map(|_| ())
 }
 
 async fn end(server: &TestServer, token: &str, room: &str) -> Result<(), ApiError> {

@@ -7,13 +7,13 @@ mod common;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use causeway_protocol::message::{ClientMessage, ServerMessage};
-use causeway_protocol::rest::{CreateRoom, JoinRoom, RoomFacts};
+use causeway_protocol::rest::{CreateRoom, JoinRoom, RoomCreated, RoomFacts};
 use causeway_protocol::token::RoomRole;
 use causeway_protocol::{ErrorCode, RoomId};
 use causeway_service::{Hidden, clock};
-use causeway_signal::{ApiKeySettings, ApiKeys, SignalSettings};
+use causeway_signal::{ApiKeySettings, ApiKeys, LimitSettings, SignalSettings};
 use common::mint::{SECRET, app, claims, signed, token};
-use common::{Client, TestServer, code, serve, small};
+use common::{Client, Nodes, TestServer, code, serve, small};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
@@ -149,6 +149,63 @@ async fn a_token_without_a_name_of_its_own_opens_until_it_expires_and_displaces_
     let _second = enter(&server, &token).await;
     assert_eq!(first.end().await.0, 4409);
     server.stop().await;
+}
+
+#[actix_web::test]
+async fn first_tokens_on_two_nodes_at_once_make_one_room_and_a_used_one_is_used_everywhere() {
+    let nodes = Nodes::with(2, &settings());
+    let (one, two) = (token("app", &json!({"sub": "one"})), token("app", &json!({"sub": "two"})));
+    let ((mut first, _), (mut second, _)) =
+        futures_util::future::join(enter(nodes.of(0), &one), enter(nodes.of(1), &two)).await;
+    first.send(&ClientMessage::App { to: Some("two".parse().unwrap()), data: "hello".into() }).await;
+    let heard = loop {
+        match second.next().await {
+            ServerMessage::PeerJoined { .. } => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(heard, ServerMessage::App { .. }), "{heard:?}");
+    let once = token("app", &json!({"sub": "three", "jti": "once"}));
+    let (_third, welcome) = enter(nodes.of(1), &once).await;
+    assert!(matches!(welcome, ServerMessage::Welcome { .. }), "{welcome:?}");
+    for node in [0, 1] {
+        check_refused(nodes.of(node), &once, 4401, ErrorCode::TokenInvalid).await;
+    }
+    nodes.stop().await;
+}
+
+#[actix_web::test]
+async fn what_may_be_done_a_minute_may_be_done_on_all_nodes_together() {
+    let limits = LimitSettings { rooms_per_minute: 2, passwords_per_minute: 3, ..Default::default() };
+    let nodes = Nodes::with(2, &SignalSettings { limits, ..settings() });
+    let password = Some("open sesame".to_owned());
+    let room = nodes.of(0).room(&CreateRoom { password, ..Default::default() }).await;
+    nodes.of(1).room(&CreateRoom::default()).await;
+    for node in [0, 1] {
+        let refused =
+            nodes.of(node).post::<RoomCreated>("/api/v1/rooms", &CreateRoom::default()).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::RateLimited, "node {node}");
+        assert!(
+            refused.retry_after_seconds.is_some_and(|seconds| (1..=60).contains(&seconds)),
+            "{refused:?}"
+        );
+    }
+    let guess = JoinRoom { password: Some("guess".to_owned()), ..Default::default() };
+    for node in [0, 1, 0] {
+        assert_eq!(
+            code(nodes.of(node).join(&room.room, &guess).await),
+            ErrorCode::PasswordWrong,
+            "node {node}"
+        );
+    }
+    for node in [0, 1] {
+        assert_eq!(
+            code(nodes.of(node).join(&room.room, &guess).await),
+            ErrorCode::RateLimited,
+            "node {node}"
+        );
+    }
+    nodes.stop().await;
 }
 
 #[actix_web::test]

@@ -236,10 +236,12 @@ pub enum Question {
     Facts {},
     /// The hash that a password has to fit.
     Password {},
-    /// The app that made the room ends it.
-    End {
+    /// The app that made the room wants something done.
+    App {
         /// The key that the edge has verified.
         app: ApiKeyId,
+        /// What.
+        order: AppOrder,
     },
     /// Somebody shows a key that the edge has verified.
     Admit {
@@ -277,6 +279,36 @@ pub enum ShownKey {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         once: Option<ShownOnce>,
     },
+}
+
+/// What an app wants done with a room of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "kebab-case")]
+pub enum AppOrder {
+    /// The room ends.
+    End {},
+    /// A peer has to go.
+    Kick {
+        /// Which.
+        peer: PeerId,
+        /// Whether it stays out.
+        ban: bool,
+        /// What it is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+impl AppOrder {
+    /// For logs.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::End {} => "end",
+            Self::Kick { ban: true, .. } => "ban",
+            Self::Kick { ban: false, .. } => "kick",
+        }
+    }
 }
 
 /// What opens a room once.
@@ -319,7 +351,7 @@ pub enum Answer {
         /// What the guest is.
         role: RoomRole,
     },
-    /// To [`Question::End`]: it is done.
+    /// To [`Question::App`]: it is done.
     Done {},
     /// No.
     Refused {

@@ -170,6 +170,24 @@ pub struct CreateAppRoom {
     /// can be guessed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub open_to_link: bool,
+    /// Whether whoever is no host waits until one lets it in, those with a token of the app among them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lobby: bool,
+}
+
+/// `POST /api/v1/app/rooms/{room}/kick`: a peer has to go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KickPeer {
+    /// Which.
+    pub peer: PeerId,
+    /// Whether it stays out.
+    #[serde(default)]
+    pub ban: bool,
+    /// What it is told; absent: a sentence of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `GET /api/v1/app/rooms`: the rooms of an app.

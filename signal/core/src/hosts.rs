@@ -6,7 +6,7 @@ use causeway_protocol::token::{Grant, RoomRole};
 use causeway_protocol::{CloseCode, ErrorCode, PeerId};
 
 use crate::effect::Effect;
-use crate::input::{Join, SessionId};
+use crate::input::{Dismissal, Join, SessionId};
 use crate::members::knocker;
 use crate::room::{Room, Turn};
 
@@ -119,8 +119,38 @@ impl Room {
         if let Err(code) = self.may_kick(by, peer, ban, reason.as_deref()) {
             return turn.refuse(session, code, "kick");
         }
-        if ban {
-            let by = self.members[by].pass.peer.clone();
+        let by = self.members[by].pass.peer.clone();
+        self.send_away(peer, by, ban, reason, turn);
+    }
+
+    /// The app that made the room sends a peer away. What [`Room::may_dismiss`] refuses changes nothing.
+    pub(crate) fn on_dismissal(&mut self, dismissal: Dismissal, turn: &mut Turn) {
+        if self.may_dismiss(&dismissal).is_ok() {
+            let Dismissal { by, peer, ban, reason } = dismissal;
+            self.send_away(&peer, by, ban, reason, turn);
+        }
+    }
+
+    /// Whether an app may send this peer away. It may keep out whoever is not there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_dismiss(&self, dismissal: &Dismissal) -> Result<(), ErrorCode> {
+        let Dismissal { by: _, peer, ban, reason } = dismissal;
+        if !fits(reason.as_deref()) {
+            return Err(ErrorCode::BadMessage);
+        }
+        let here = self.members.iter().map(|member| &member.pass.peer);
+        let mut known = here.chain(self.waiting.iter().map(|join| &join.claims.sub));
+        match known.any(|known| known == peer) {
+            false if !ban => Err(ErrorCode::PeerNotFound),
+            true | false if *ban && self.bans.len() >= MAX_BANS => Err(ErrorCode::StateFull),
+            true | false => Ok(()),
+        }
+    }
+
+    fn send_away(&mut self, peer: &PeerId, by: PeerId, ban: bool, reason: Option<String>, turn: &mut Turn) {
+        if ban && !self.bans.iter().any(|ban| ban.peer == *peer) {
             self.bans.push(Ban { peer: peer.clone(), by, at: turn.now.unix });
             self.unsaved = true;
         }
@@ -147,7 +177,7 @@ impl Room {
         if !by_host && !self.members[by].pass.grants.can.contains(Grant::Kick) {
             return Err(ErrorCode::NotAllowed);
         }
-        if reason.is_some_and(|text| text.len() > MAX_REASON_LEN || text.chars().any(char::is_control)) {
+        if !fits(reason) {
             return Err(ErrorCode::BadMessage);
         }
         let member = self.members.iter().position(|member| member.pass.peer == *peer);
@@ -204,6 +234,11 @@ impl Room {
     fn is_host(&self, at: usize) -> bool {
         self.members[at].pass.role == RoomRole::Host
     }
+}
+
+/// Whether a reason is short, and text.
+fn fits(reason: Option<&str>) -> bool {
+    reason.is_none_or(|text| text.len() <= MAX_REASON_LEN && !text.chars().any(char::is_control))
 }
 
 /// The last thing that somebody hears who is sent away: the host's words, or ours.

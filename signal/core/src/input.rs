@@ -1,10 +1,10 @@
 //! What can happen to a room.
 
-use causeway_protocol::ErrorCode;
 use causeway_protocol::bus::RelayUsage;
 use causeway_protocol::ids::TokenId;
 use causeway_protocol::message::{ClientMessage, Pass, Position};
 use causeway_protocol::token::JoinClaims;
+use causeway_protocol::{ErrorCode, PeerId};
 
 use crate::effect::Ending;
 
@@ -55,6 +55,8 @@ pub enum Input {
         /// Which connection.
         session: SessionId,
     },
+    /// The app that made the room sends a peer away.
+    Dismiss(Dismissal),
     /// A relay counted something for this room.
     RelayUsage(RelayUsage),
     /// The moment of [`crate::Room::next_deadline`] has come; early or late ticks do no harm.
@@ -74,6 +76,19 @@ pub struct Join {
     pub claims: JoinClaims,
     /// A name for the stay that begins, never given before. Drawing it takes luck, so the shell does it.
     pub series: TokenId,
+}
+
+/// A peer that has to go.
+#[derive(Clone, Debug)]
+pub struct Dismissal {
+    /// Who says so, as the record of bans names it.
+    pub by: PeerId,
+    /// Whom it concerns.
+    pub peer: PeerId,
+    /// Whether it stays out.
+    pub ban: bool,
+    /// What it is told; `None`: a sentence of ours.
+    pub reason: Option<String>,
 }
 
 /// A connection that goes on where another broke.

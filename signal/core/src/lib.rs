@@ -23,7 +23,7 @@ mod usage;
 pub use door::{Door, Key, RefusedEntry};
 pub use effect::{Effect, Ending, Event};
 pub use hosts::{MAX_BANS, MAX_WAITING};
-pub use input::{Announce, Gone, Input, Join, Resume, SessionId};
+pub use input::{Announce, Dismissal, Gone, Input, Join, Resume, SessionId};
 pub use ring::RingLimits;
 pub use room::{Admission, ResumeLimits, Room, RoomSettings};
 pub use talk::ICE_REFRESH_INTERVAL;

@@ -303,6 +303,7 @@ impl Room {
             Input::HostVerified { session, verdict } => self.on_claim(session, verdict, &mut turn),
             Input::Gone { session, why } => self.on_gone(session, why, &mut turn),
             Input::Stalled { session } => self.on_stalled(session, &mut turn),
+            Input::Dismiss(dismissal) => self.on_dismissal(dismissal, &mut turn),
             Input::RelayUsage(usage) => self.on_usage(usage, &mut turn),
             // Whatever is due was done above.
             Input::Tick => {}

@@ -17,7 +17,7 @@ use crate::room::{Admit, RoomActor};
 use crate::rooms::{self, Bounds, NewRoom, NotMade};
 use crate::state::Signal;
 
-/// Lets the holder of an app's token into its room, past password, invite and lobby: the app has decided. `wanted` is the room
+/// Lets the holder of an app's token into its room, past password and invite: the app has decided. `wanted` is the room
 /// that the holder asks for, if it says so.
 ///
 /// # Errors

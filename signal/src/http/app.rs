@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
-use causeway_protocol::rest::{ApiError, AppRooms, CreateAppRoom, RoomCreated};
+use causeway_protocol::node::AppOrder;
+use causeway_protocol::rest::{ApiError, AppRooms, CreateAppRoom, KickPeer, RoomCreated};
 use causeway_protocol::token::{AppTokenError, Grant};
 use causeway_protocol::{ErrorCode, RoomId};
 use causeway_service::clock;
@@ -14,7 +15,7 @@ use super::api::{Answer, bearer, refuse_while_draining, stranger};
 use super::create::{self, Wanted};
 use crate::access::ApiKey;
 use crate::attach::attach;
-use crate::room::{AskFacts, EndForApp};
+use crate::room::{AskFacts, Order};
 use crate::state::Signal;
 
 /// Whoever calls: a key, and the one room that the token is for if it says so.
@@ -56,13 +57,12 @@ pub(crate) async fn create_room(
 ) -> Answer {
     let caller = Caller::of(&request, &signal).await?;
     refuse_while_draining(&signal)?;
-    let CreateAppRoom { room, password, capacity, ttl_seconds, open_to_link } = body.into_inner();
+    let CreateAppRoom { room, password, capacity, ttl_seconds, open_to_link, lobby } = body.into_inner();
     let id = room.or_else(|| caller.room.clone()).unwrap_or_else(|| RoomId::random(&mut rand::rng()));
     caller.may(&id)?;
     // A password is for people who come by the link.
     let invite_only = !open_to_link && password.is_none();
-    let wanted =
-        Wanted { id, password, capacity, ttl_seconds, invite_only, lobby: false, app: Some(caller.key) };
+    let wanted = Wanted { id, password, capacity, ttl_seconds, invite_only, lobby, app: Some(caller.key) };
     create::room(&request, &signal, wanted, clock::now()).await
 }
 
@@ -96,10 +96,33 @@ pub(crate) async fn end_room(
     path: web::Path<String>,
 ) -> Answer {
     let caller = Caller::of(&request, &signal).await?;
+    order(&signal, &caller, &path, AppOrder::End {}).await
+}
+
+/// Sends a peer out of a room: its session, its tokens and its relay credential end. With `ban` it stays out, also if it is
+/// not there.
+#[utoipa::path(post, path = "/api/v1/app/rooms/{room}/kick", params(("room" = String, Path, description = "The room's id.")),
+    request_body = KickPeer, security(("app" = [])), responses(
+    (status = 204, description = "It is done."),
+    (status = "default", description = "Refused.", body = ApiError)))]
+pub(crate) async fn kick(
+    request: HttpRequest,
+    signal: web::Data<Signal>,
+    path: web::Path<String>,
+    body: web::Json<KickPeer>,
+) -> Answer {
+    let caller = Caller::of(&request, &signal).await?;
+    let KickPeer { peer, ban, reason } = body.into_inner();
+    order(&signal, &caller, &path, AppOrder::Kick { peer, ban, reason }).await
+}
+
+/// Has an order carried out where the room lives.
+async fn order(signal: &web::Data<Signal>, caller: &Caller, path: &str, order: AppOrder) -> Answer {
     let id: RoomId = path.parse().map_err(|_no_id| Refusal::new(ErrorCode::RoomNotFound))?;
     caller.may(&id)?;
-    let room = attach(&signal, &id).await.map_err(|no_room| Refusal::new(no_room.code()))?;
-    room.send(EndForApp(caller.key.id.clone())).await??;
-    tracing::info!(room = %id, key = %caller.key.id, "room ended by its app");
+    let room = attach(signal, &id).await.map_err(|no_room| Refusal::new(no_room.code()))?;
+    let app = caller.key.id.clone();
+    tracing::info!(room = %id, key = %app, order = order.as_str(), "an app gives an order");
+    room.send(Order { app, order }).await??;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -16,7 +16,7 @@ use crate::site;
     info(title = "Causeway signaling", description = "Rooms in which WebRTC peers find one another."),
     paths(
         api::create_room, api::room_facts, api::create_invite, api::join_room, app::create_room, app::list_rooms,
-        app::end_room, websocket::open
+        app::end_room, app::kick, websocket::open
     ),
     modifiers(&HostScheme)
 )]
@@ -59,6 +59,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                     .route(web::post().to(app::create_room)),
             )
             .service(resource("/app/rooms/{room}", "DELETE").route(web::delete().to(app::end_room)))
+            .service(resource("/app/rooms/{room}/kick", "POST").route(web::post().to(app::kick)))
             .service(resource("/ws", "GET").route(web::get().to(websocket::open)))
             .service(resource("/openapi.json", "GET").route(web::get().to(openapi)))
             .default_service(web::to(nothing_here)),
@@ -137,6 +138,7 @@ mod tests {
             [
                 "/api/v1/app/rooms",
                 "/api/v1/app/rooms/{room}",
+                "/api/v1/app/rooms/{room}/kick",
                 "/api/v1/rooms",
                 "/api/v1/rooms/{room}",
                 "/api/v1/rooms/{room}/invites",

@@ -8,7 +8,7 @@ use causeway_protocol::node::{Answer, Departure, EdgeSession, Question, RoomLett
 use causeway_protocol::token::JoinClaims;
 use causeway_protocol::{CloseCode, NodeId};
 use causeway_service::clock;
-use causeway_signal_core::{Announce, Ending, Gone, Input, Join, Resume, SessionId};
+use causeway_signal_core::{Announce, Gone, Input, Join, Resume, SessionId};
 
 use super::far::FarSocket;
 use super::owner::{Around, Held};
@@ -89,16 +89,25 @@ impl RoomActor {
                     }
                 }
             }
+            Say::Ask { question, ask: Question::App { app, order } } => {
+                let epoch = owner.epoch;
+                match self.input_of(&app, order) {
+                    // Answered first: whoever asks may lose the room by it.
+                    Ok(input) => {
+                        self.desk.post(from, epoch, Say::Answer { question, answer: Answer::Done {} });
+                        self.take(input, ctx);
+                    }
+                    Err(code) => {
+                        let answer = Answer::Refused { code };
+                        self.desk.post(from, epoch, Say::Answer { question, answer });
+                    }
+                }
+            }
             Say::Ask { question, ask } => {
-                let ends = matches!(ask, Question::End { .. });
                 let (seats, desk) = (&mut self.seats, &self.desk);
                 let answer = owner.answer(ask, &mut Around { seats, desk, now: clock::now() });
-                let ends = ends && matches!(answer, Answer::Done {});
                 self.desk.post(from, owner.epoch, Say::Answer { question, answer });
                 self.arm(ctx);
-                if ends {
-                    self.take(Input::End(Ending::Closed), ctx);
-                }
             }
             Say::Paused {} => owner.on_paused(from),
             Say::Tell { .. }

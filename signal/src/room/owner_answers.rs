@@ -60,10 +60,8 @@ impl Owner {
         match ask {
             Question::Facts {} => Answer::Facts { facts: Box::new(self.facts()) },
             Question::Password {} => Answer::Password { hash: self.room.made().password.clone() },
-            Question::End { app } => match self.is_of(&app) {
-                Ok(()) => Answer::Done {},
-                Err(code) => Answer::Refused { code },
-            },
+            // An order is an input, which is the actor's to take.
+            Question::App { .. } => Answer::Refused { code: ErrorCode::Internal },
             Question::Admit { key } => match self.admit(key, around) {
                 Ok(role) => Answer::Admitted { role },
                 Err(code) => Answer::Refused { code },
