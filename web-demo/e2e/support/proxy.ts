@@ -19,21 +19,30 @@ export class TcpProxy {
 	readonly #listener: Listener;
 	readonly #pairs = new Set<readonly [Socket, Socket]>();
 	#mode: Mode = "pass";
+	#target: URL;
 
 	/** Listens on a free port of loopback. */
 	static async start(target: string): Promise<TcpProxy> {
-		const { hostname, port } = new URL(target);
 		const listener = createServer();
 		await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-		return new TcpProxy(listener, { host: hostname, port: Number(port) });
+		return new TcpProxy(listener, new URL(target));
 	}
 
-	private constructor(listener: Listener, target: { host: string; port: number }) {
+	private constructor(listener: Listener, target: URL) {
 		const address = listener.address();
 		if (address === null || typeof address === "string") throw new Error("a TCP listener has a port");
 		this.url = `http://127.0.0.1:${address.port}`;
 		this.#listener = listener;
-		listener.on("connection", (client) => this.#join(client, connect(target)));
+		this.#target = target;
+		listener.on("connection", (client) => {
+			const { hostname, port } = this.#target;
+			this.#join(client, connect(Number(port), hostname));
+		});
+	}
+
+	/** Brings new connections to another server, as a load balancer does. */
+	redirect(target: string): void {
+		this.#target = new URL(target);
 	}
 
 	/** Ends every connection without a word, as a dead network does. */

@@ -9,7 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 
-const BINARY = process.env["CAUSEWAY_BIN"] ?? join(import.meta.dirname, "../../../target/release/causeway");
+/** The binary under test. */
+export const BINARY =
+	process.env["CAUSEWAY_BIN"] ?? join(import.meta.dirname, "../../../target/release/causeway");
 /** A server that runs already, and its operator's address. Tests with settings of their own start the binary all the same. */
 const RUNNING = { url: process.env["CAUSEWAY_URL"], ops: process.env["CAUSEWAY_OPS"] };
 const READY_MS = 20_000;
