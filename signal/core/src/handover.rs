@@ -154,6 +154,7 @@ impl Member {
             pass: self.pass.clone(),
             token_expires: self.token_expires,
             confirmed: self.confirmed,
+            counted_from: self.counted_from,
             received: self.received,
             missed: self.missed,
         }
@@ -173,7 +174,7 @@ impl Member {
             confirmed: state.confirmed,
             token_expires: state.token_expires,
             received: state.received,
-            uncounted: false,
+            counted_from: state.counted_from,
             missed: state.missed,
             next_refresh: now,
         }

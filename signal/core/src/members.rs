@@ -24,8 +24,9 @@ pub(crate) struct Member {
     pub(crate) token_expires: UnixSeconds,
     /// How many of its messages the room has taken.
     pub(crate) received: u64,
-    /// Nobody knows how many there were before: it is told so.
-    pub(crate) uncounted: bool,
+    /// The resume token that came with the beginning of that count; 0: it began with the stay. Who shows an older one has not
+    /// heard that nobody knows how many there were before, and is told again.
+    pub(crate) counted_from: u64,
     /// The highest number of an event for it that is not kept any more.
     pub(crate) missed: u64,
     /// From when on `refresh-ice` is granted again.
@@ -133,7 +134,7 @@ impl Room {
             pass,
             token_expires,
             received: 0,
-            uncounted: false,
+            counted_from: 0,
             missed: 0,
             next_refresh: turn.now.moment,
         };
@@ -167,7 +168,7 @@ impl Room {
         if self.roll_call.is_some() {
             return;
         }
-        let received = self.members[at].received;
+        let Some(received) = self.counted(at) else { return self.greet_uncounted(at, session, turn) };
         if !self.can_replay(at, position) {
             let snapshot = Box::new(self.snapshot_for(at));
             return self.greet(at, session, Greeting::Resync { received: Some(received), snapshot }, turn);
@@ -190,6 +191,20 @@ impl Room {
         // A position of another numbering says nothing about this one.
         let is_ours = self.lineage.contains(&position.epoch);
         is_ours && (self.members[at].missed..=self.seq).contains(&position.seq)
+    }
+
+    /// How many of a member's messages the room has taken, if the member knows since when that is counted.
+    pub(crate) fn counted(&self, at: usize) -> Option<u64> {
+        let member = &self.members[at];
+        (member.confirmed >= member.counted_from).then_some(member.received)
+    }
+
+    /// Nobody knows how much of what it said was taken: the count begins anew, with the token that comes with this.
+    pub(crate) fn greet_uncounted(&mut self, at: usize, session: SessionId, turn: &mut Turn) {
+        let snapshot = Box::new(self.snapshot_for(at));
+        self.greet(at, session, Greeting::Resync { received: None, snapshot }, turn);
+        let member = &mut self.members[at];
+        (member.received, member.counted_from) = (0, member.pass.generation);
     }
 
     /// Sends what a member has missed.

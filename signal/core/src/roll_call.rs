@@ -84,12 +84,12 @@ impl Room {
             if is_whole {
                 return self.replay(at, session, position, turn);
             }
-            return self.resync(at, session, Some(received), turn);
+            return self.resync(at, session, received, turn);
         }
         let at = self.add_known(session, pass, turn);
         self.members[at].received = received;
         if self.roll_call.is_none() {
-            self.resync(at, session, Some(received), turn);
+            self.resync(at, session, received, turn);
         }
     }
 
@@ -102,11 +102,9 @@ impl Room {
         }
         self.make_place(turn);
         let at = self.add_known(session, pass, turn);
-        // Nobody knows how much of what it said was taken: the count begins anew.
+        self.members[at].counted_from = self.members[at].pass.generation + 1;
         if self.roll_call.is_none() {
-            self.resync(at, session, None, turn);
-        } else {
-            self.members[at].uncounted = true;
+            self.greet_uncounted(at, session, turn);
         }
     }
 
@@ -118,10 +116,11 @@ impl Room {
 
     /// Says how the room stands to somebody who may be in the middle of a sentence: the resume token is the one that it has,
     /// since what it says next does not show that it has read this.
-    fn resync(&self, at: usize, to: SessionId, received: Option<u64>, turn: &mut Turn) {
+    fn resync(&self, at: usize, to: SessionId, received: u64, turn: &mut Turn) {
         let snapshot = Box::new(self.snapshot_for(at));
         let pass = self.members[at].pass.clone();
-        turn.push(Effect::Greet { to, pass, greeting: Greeting::Resync { received, snapshot } });
+        let greeting = Greeting::Resync { received: Some(received), snapshot };
+        turn.push(Effect::Greet { to, pass, greeting });
     }
 
     pub(crate) fn hold_join(&mut self, join: Join, turn: &mut Turn) {
@@ -155,12 +154,11 @@ impl Room {
         let Some(RollCall { held, .. }) = self.roll_call.take() else { return };
         self.members.sort_by_key(|member| member.pass.joined);
         for at in 0..self.members.len() {
-            let member = &mut self.members[at];
-            member.missed = self.seq;
-            let uncounted = std::mem::take(&mut member.uncounted);
-            let received = (!uncounted).then_some(member.received);
-            if let Some(session) = member.session() {
-                self.resync(at, session, received, turn);
+            self.members[at].missed = self.seq;
+            let Some(session) = self.members[at].session() else { continue };
+            match self.counted(at) {
+                Some(received) => self.resync(at, session, received, turn),
+                None => self.greet_uncounted(at, session, turn),
             }
         }
         for held in held {
