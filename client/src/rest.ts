@@ -14,6 +14,8 @@ export interface CreateRoom {
 	readonly ttlSeconds?: number;
 	/** Whether guests need an invite besides the link. */
 	readonly inviteOnly?: boolean;
+	/** Whether guests wait until a host admits them. */
+	readonly lobby?: boolean;
 }
 
 /** A room that was made. Times are seconds since 1970. */
@@ -32,6 +34,10 @@ export interface RoomFacts {
 	readonly room: string;
 	readonly passwordRequired: boolean;
 	readonly inviteRequired: boolean;
+	/** Whether guests wait until a host admits them. */
+	readonly lobby: boolean;
+	/** Whether nobody new comes in. */
+	readonly locked: boolean;
 	readonly capacity: number;
 	/** How many are connected. */
 	readonly peers: number;
@@ -91,6 +97,8 @@ export const isRoomFacts: Check<RoomFacts> = isShape({
 	room: isString,
 	passwordRequired: isBoolean,
 	inviteRequired: isBoolean,
+	lobby: isBoolean,
+	locked: isBoolean,
 	capacity: isCount,
 	peers: isCount,
 	expiresAt: isCount,
