@@ -65,7 +65,7 @@ pub trait Cluster: Send + Sync + 'static {
     fn nodes(&self) -> watch::Receiver<std::sync::Arc<Nodes>>;
 
     /// What the others are to know of this node. It is told with the next renewal of the lease; that the node drains, or no
-    /// longer drains, at once.
+    /// longer drains, at once. Without a `url` the former stays.
     fn announce(&self, facts: NodeFacts);
 
     /// Whether this node reaches what joins the nodes.

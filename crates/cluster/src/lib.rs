@@ -11,6 +11,7 @@
 mod bus;
 mod clock;
 mod cluster;
+mod disk;
 mod link;
 mod mail;
 mod memory;
@@ -24,6 +25,7 @@ mod seal;
 
 pub use bus::{Bus, Delivery, PublishError, Subscription, Topic};
 pub use cluster::{BoxFuture, Cluster, ClusterError};
+pub use disk::{DiskError, DiskRecords};
 pub use mail::{Arrival, LONGEST_LETTER, MOST_BYTES, MOST_LETTERS, Mailbox, PostError};
 pub use memory::{MemoryBus, MemoryCluster, MemoryHub};
 pub use nodes::{Connection, Lease, NodeFacts, Nodes};

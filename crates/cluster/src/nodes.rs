@@ -19,6 +19,14 @@ pub struct NodeFacts {
     pub rooms: u32,
 }
 
+impl NodeFacts {
+    /// These, with what `former` said and these leave out.
+    pub(crate) fn after(mut self, former: &Self) -> Self {
+        self.url = self.url.or_else(|| former.url.clone());
+        self
+    }
+}
+
 /// The live nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nodes {

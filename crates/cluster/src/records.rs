@@ -40,7 +40,7 @@ pub enum Written {
     Fenced,
 }
 
-/// Where a single process keeps records.
+/// Where a single process keeps records: [`MemoryRecords`] or [`DiskRecords`](crate::DiskRecords).
 pub trait Records: Send + Sync + 'static {
     /// The record of a room, expired or not; `None` if nothing is known of it.
     ///

@@ -187,7 +187,7 @@ impl State {
 
     pub(crate) fn announce(&mut self, id: &NodeId, facts: NodeFacts) {
         if let Some(member) = self.nodes.get_mut(id) {
-            member.facts = facts;
+            member.facts = facts.after(&member.facts);
         }
         self.tell_nodes();
     }

@@ -168,7 +168,7 @@ impl LeaseKeeper {
     pub(crate) fn set_facts(&self, facts: NodeFacts) {
         let mut known = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let urgent = known.draining != facts.draining;
-        *known = facts;
+        *known = facts.after(&known);
         drop(known);
         if urgent {
             self.look.notify_one();
