@@ -206,7 +206,8 @@ impl TurnSettings {
     }
 
     /// The second port; 0 stands for a free one.
-    pub(crate) fn tls_port(&self) -> u16 {
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
         // RFC 8656 §18.1 (IANA): turns.
         self.tls_port.unwrap_or(if self.port == 0 { 0 } else { 5349 })
     }

@@ -19,6 +19,8 @@ pub struct Cli {
 pub enum Command {
     /// Run everything in one process: rooms, signaling, relay, and the file-transfer demo
     Serve(ServeFlags),
+    /// Run rooms and signaling, and the demo, without a relay
+    Signal(SignalFlags),
     /// Run the STUN/TURN relay alone
     Turn(TurnFlags),
     /// Show the configuration
@@ -117,9 +119,41 @@ pub struct ServeFlags {
     /// Settings of every command.
     #[command(flatten)]
     pub common: CommonFlags,
+    /// Settings of commands with rooms.
+    #[command(flatten)]
+    pub cluster: ClusterFlags,
     /// Settings of the relay.
     #[command(flatten)]
     pub relay: RelayFlags,
+}
+
+/// `causeway signal`.
+#[derive(Args, Default)]
+pub struct SignalFlags {
+    /// Where the demo, the API and the WebSocket are served [default: 0.0.0.0:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<SocketAddr>,
+    /// The address people open, if it differs, such as `https://causeway.example`
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Settings of every command.
+    #[command(flatten)]
+    pub common: CommonFlags,
+    /// Settings of commands with rooms.
+    #[command(flatten)]
+    pub cluster: ClusterFlags,
+}
+
+/// What commands with rooms say about other nodes.
+#[derive(Args, Default)]
+pub struct ClusterFlags {
+    /// The Redis that joins all nodes, such as `redis://host:6379`. Other users of this machine can see flags: if it holds a
+    /// password use CAUSEWAY_CLUSTER__REDIS_URL or the configuration file [default: this process is alone]
+    #[arg(long, value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// Where clients reach this very node, such as `https://node-1.example`
+    #[arg(long, value_name = "URL")]
+    pub node_url: Option<String>,
 }
 
 /// `causeway turn`.
@@ -128,6 +162,9 @@ pub struct TurnFlags {
     /// The relay's port [default: 3478]
     #[arg(long)]
     pub port: Option<u16>,
+    /// The Redis by which it hears of rooms on other machines, as for `serve`
+    #[arg(long, value_name = "URL")]
+    pub redis_url: Option<String>,
     /// Settings of every command.
     #[command(flatten)]
     pub common: CommonFlags,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod cli;
+mod cluster;
 mod exit;
 mod health;
 mod relay;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Serve(flags) => serve::run(flags),
+        Command::Signal(flags) => serve::run_rooms(flags),
         Command::Turn(flags) => relay::run(flags),
         Command::Config(ConfigCommand::Print(flags)) => settings::print(&flags),
         Command::Health(flags) => health::run(&flags),

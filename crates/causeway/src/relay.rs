@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::task::JoinHandle;
-use causeway_cluster::{Bus, MemoryBus};
+use causeway_cluster::Bus;
 use causeway_protocol::secret::Secret;
 use causeway_service::clock;
 use causeway_service::config::Problem;
@@ -17,6 +17,7 @@ use causeway_signal::{RelayDoors, RelayTransport};
 use causeway_turn::{ControlError, RelayKeys, RunningRelay, TurnSettings};
 
 use crate::cli::TurnFlags;
+use crate::cluster;
 use crate::exit::Exit;
 use crate::reload::{Parts, Reloads};
 use crate::settings::{self, Settings, Source};
@@ -83,7 +84,8 @@ async fn run_alone(
     let mut relay = {
         let settings = reloads.settings();
         let data_dir = settings.node.data_dir.as_deref();
-        RelayPart::start(settings, secret, data_dir, &process, Arc::new(MemoryBus::new()))?
+        let bus = cluster::bus_of_relay(settings, secret.clone(), &process)?;
+        RelayPart::start(settings, secret, data_dir, &process, bus)?
     };
     let ops = process.serve_ops(reloads.settings().ops.listen)?;
     println!("Causeway relay");
@@ -93,7 +95,7 @@ async fn run_alone(
     loop {
         tokio::select! {
             exit = relay.broken() => return Err(exit),
-            trigger = reloads.due() => reloads.run(trigger, Parts { relay: &relay, signal: None }).await,
+            trigger = reloads.due() => reloads.run(trigger, Parts { relay: Some(&relay), signal: None }).await,
             signal = stop.next() => {
                 tracing::info!(signal = signal.as_str(), "draining");
                 break;

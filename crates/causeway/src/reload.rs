@@ -21,8 +21,8 @@ pub struct Reloads {
 
 /// The parts of a process that take new settings while they run.
 pub struct Parts<'a> {
-    /// The relay.
-    pub relay: &'a RelayPart,
+    /// The relay, where there is one.
+    pub relay: Option<&'a RelayPart>,
     /// Rooms, where there are any.
     pub signal: Option<&'a RunningSignal>,
 }
@@ -90,7 +90,9 @@ impl Reloads {
             return Err(problems);
         }
         if !difference.applied.is_empty() {
-            parts.relay.reconfigure(settings).await?;
+            if let Some(relay) = parts.relay {
+                relay.reconfigure(settings).await?;
+            }
             if let Some(signal) = parts.signal {
                 signal.reconfigure(&settings.signal);
             }

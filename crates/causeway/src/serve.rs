@@ -1,20 +1,19 @@
-//! `causeway serve`: rooms, signaling, relay and demo in one process, joined by an in-memory Bus.
+//! `causeway serve`: rooms, signaling, relay and demo in one process; and `causeway signal`, the same without the relay.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_cluster::{Bus, MemoryBus, MemoryHub};
 use causeway_protocol::secret::Secret;
-use causeway_service::clock;
 use causeway_service::health::Condition;
 use causeway_service::ops::health_routes;
 use causeway_service::reload::Effective;
 use causeway_service::shutdown::StopSignals;
 use causeway_signal::{RelayDoors, RunningSignal, SignalParts};
 
-use crate::cli::ServeFlags;
+use crate::cli::{ServeFlags, SignalFlags};
+use crate::cluster::ClusterPart;
 use crate::exit::Exit;
 use crate::relay::RelayPart;
 use crate::reload::{Parts, Reloads};
@@ -33,50 +32,74 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// Any [`Exit`].
 pub fn run(flags: ServeFlags) -> Result<(), Exit> {
-    let source = Source::of_serve(flags);
+    begin(Source::of_serve(flags), Shape::WithRelay)
+}
+
+/// Runs rooms and signaling until it is told to stop.
+///
+/// # Errors
+/// Any [`Exit`].
+pub fn run_rooms(flags: SignalFlags) -> Result<(), Exit> {
+    begin(Source::of_signal(flags), Shape::RoomsAlone)
+}
+
+/// What runs in the process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    WithRelay,
+    RoomsAlone,
+}
+
+fn begin(source: Source, shape: Shape) -> Result<(), Exit> {
     let effective = source.effective()?;
     let settings = effective.settings();
     let data_dir = data_dir(settings);
     let secret = startup::secret(settings, data_dir)?;
-    actix_web::rt::System::new().block_on(serve(source, effective, secret))
+    actix_web::rt::System::new().block_on(serve(source, effective, secret, shape))
 }
 
 fn data_dir(settings: &Settings) -> &Path {
     settings.node.data_dir.as_deref().unwrap_or(Path::new(DEFAULT_DATA_DIR))
 }
 
-async fn serve(source: Source, effective: Effective<Settings>, secret: Secret) -> Result<(), Exit> {
+async fn serve(
+    source: Source,
+    effective: Effective<Settings>,
+    secret: Secret,
+    shape: Shape,
+) -> Result<(), Exit> {
     let process = Process::start(effective.settings());
     let mut reloads = Reloads::listen(source, effective)?;
     let settings = reloads.settings();
     let mut stop =
         StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
-    let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new());
-    let mut relay = RelayPart::start(
-        settings,
-        Some(secret.clone()),
-        Some(data_dir(settings)),
-        &process,
-        Arc::clone(&bus),
-    )?;
-    let mut signal = start_signal(settings, secret, &process, bus, relay.doors())?;
+    let data_dir = data_dir(settings);
+    let cluster = ClusterPart::start(settings, &secret, data_dir, &process)?;
+    let start_relay = || {
+        RelayPart::start(settings, Some(secret.clone()), Some(data_dir), &process, Arc::clone(&cluster.bus))
+    };
+    let mut relay = (shape == Shape::WithRelay).then(start_relay).transpose()?;
+    let doors = relay.as_ref().map_or_else(|| doors_elsewhere(settings), RelayPart::doors);
+    let mut signal = start_signal(settings, secret, &process, &cluster, doors)?;
     let ops = process.serve_ops(settings.ops.listen)?;
 
     println!("Causeway");
     println!("  demo     {}", demo_url(settings, &signal));
-    relay.print_urls();
+    if let Some(relay) = &relay {
+        relay.print_urls();
+    }
     println!("  metrics  http://{ops}/metrics");
     println!("Stop with Ctrl-C.");
 
     loop {
         tokio::select! {
-            exit = relay.broken() => return Err(exit),
+            exit = broken(relay.as_mut()) => return Err(exit),
             ended = signal.ended() => {
                 let why = ended.err().map_or_else(String::new, |error| format!(": {error}"));
                 return Err(Exit::Broke(format!("the HTTP server ended{why}")));
             }
             trigger = reloads.due() => {
-                reloads.run(trigger, Parts { relay: &relay, signal: Some(&signal) }).await;
+                reloads.run(trigger, Parts { relay: relay.as_ref(), signal: Some(&signal) }).await;
             }
             signal = stop.next() => {
                 tracing::info!(signal = signal.as_str(), "draining");
@@ -86,14 +109,32 @@ async fn serve(source: Source, effective: Effective<Settings>, secret: Secret) -
     }
     process.health.set(PART, Condition::Draining);
     signal.drain(FAREWELL).await;
-    relay.finish(reloads.settings(), &process, &mut stop).await
+    cluster.leave().await;
+    match relay {
+        Some(relay) => relay.finish(reloads.settings(), &process, &mut stop).await,
+        None => Ok(()),
+    }
+}
+
+/// Waits until the relay breaks, if there is one.
+async fn broken(relay: Option<&mut RelayPart>) -> Exit {
+    match relay {
+        Some(relay) => relay.broken().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where clients find a relay that is another process on the same host, unless `signal.ice_urls` names others.
+fn doors_elsewhere(settings: &Settings) -> RelayDoors {
+    let turn = &settings.turn;
+    RelayDoors { port: turn.port, tls_port: turn.tls_port(), offered: settings.offered() }
 }
 
 fn start_signal(
     settings: &Settings,
     secret: Secret,
     process: &Process,
-    bus: Arc<dyn Bus>,
+    cluster: &ClusterPart,
     relay: RelayDoors,
 ) -> Result<RunningSignal, Exit> {
     process.health.set(PART, Condition::Starting);
@@ -103,8 +144,8 @@ fn start_signal(
         issuer: settings.issuer(&secret),
         secret,
         node: process.node.clone(),
-        cluster: MemoryHub::new(clock::now).node(process.node.clone()),
-        bus,
+        cluster: Arc::clone(&cluster.cluster),
+        bus: Arc::clone(&cluster.bus),
         relay,
         extra: Arc::new(move |routes| health_routes(routes, &health)),
     };

@@ -15,7 +15,8 @@ use causeway_signal::{RelayTransport, SignalSettings};
 use causeway_turn::{SettingsProblem, TurnSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{CommonFlags, RelayFlags, ServeFlags, TurnFlags};
+use crate::cli::{ClusterFlags, CommonFlags, RelayFlags, ServeFlags, SignalFlags, TurnFlags};
+use crate::cluster::ClusterSettings;
 use crate::exit::Exit;
 
 /// Everything that can be set. Each section is a table of the configuration file.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub ops: OpsSettings,
     /// The listener of the demo, the API and the WebSocket.
     pub http: HttpSettings,
+    /// Other processes of the installation.
+    pub cluster: ClusterSettings,
     /// The relay.
     pub turn: TurnSettings,
     /// Rooms and signaling.
@@ -110,7 +113,7 @@ impl Source {
     pub fn of_serve(flags: ServeFlags) -> Self {
         let watch = flags.common.config.as_deref().map(FileWatch::new);
         Self::new(watch, move || {
-            relay(common(&flags.common), &flags.relay)
+            cluster(relay(common(&flags.common), &flags.relay), &flags.cluster)
                 .flag("--http", "http.listen", text(flags.http))
                 .flag("--turn-port", "turn.port", flags.turn_port.map(u32::from))
                 .flag("--public-url", "signal.public_url", flags.public_url.clone())
@@ -121,7 +124,19 @@ impl Source {
     pub fn of_turn(flags: TurnFlags) -> Self {
         let watch = flags.common.config.as_deref().map(FileWatch::new);
         Self::new(watch, move || {
-            relay(common(&flags.common), &flags.relay).flag("--port", "turn.port", flags.port.map(u32::from))
+            relay(common(&flags.common), &flags.relay)
+                .flag("--redis-url", "cluster.redis_url", flags.redis_url.clone())
+                .flag("--port", "turn.port", flags.port.map(u32::from))
+        })
+    }
+
+    /// The settings of `causeway signal`.
+    pub fn of_signal(flags: SignalFlags) -> Self {
+        let watch = flags.common.config.as_deref().map(FileWatch::new);
+        Self::new(watch, move || {
+            cluster(common(&flags.common), &flags.cluster)
+                .flag("--http", "http.listen", text(flags.http))
+                .flag("--public-url", "signal.public_url", flags.public_url.clone())
         })
     }
 
@@ -162,6 +177,14 @@ fn common(flags: &CommonFlags) -> Layers {
         .flag("--ops", "ops.listen", text(flags.ops))
         .flag("--log-format", "log.format", flags.log_format.clone())
         .flag("--log", "log.filter", flags.log.clone())
+}
+
+fn cluster(layers: Layers, flags: &ClusterFlags) -> Layers {
+    layers.flag("--redis-url", "cluster.redis_url", flags.redis_url.clone()).flag(
+        "--node-url",
+        "cluster.node_url",
+        flags.node_url.clone(),
+    )
 }
 
 fn relay(layers: Layers, flags: &RelayFlags) -> Layers {
@@ -291,6 +314,9 @@ impl Settings {
                     format!("peers would be told of what the relay does not serve; set {key} to true");
                 add("signal.relay_transports".to_owned(), problem);
             }
+        }
+        for (key, problem) in self.cluster.problems() {
+            add(key.to_owned(), problem);
         }
         for problem in self.signal.validate() {
             add(format!("signal.{}", problem.key), problem.problem);

@@ -13,7 +13,7 @@ use common::{BINARY, Running, get};
 fn help_names_every_command() {
     let output = causeway(&["--help"]);
     assert!(output.status.success());
-    for command in ["serve", "turn", "config", "health"] {
+    for command in ["serve", "signal", "turn", "config", "health"] {
         assert!(stdout(&output).contains(command), "{}", stdout(&output));
     }
 }
@@ -50,10 +50,11 @@ fn config_print_shows_every_section_and_no_secret() {
         .env("CAUSEWAY_TURN__REST_SECRETS", "swordfish")
         .env("CAUSEWAY_TURN__USERS", "ada:swordfish")
         .env("CAUSEWAY_NODE__SECRET", "5f".repeat(32))
+        .env("CAUSEWAY_CLUSTER__REDIS_URL", "redis://:swordfish@redis.example")
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    for section in ["[node]", "[log]", "[ops]", "[http]", "[turn]", "[signal]"] {
+    for section in ["[node]", "[log]", "[ops]", "[http]", "[cluster]", "[turn]", "[signal]"] {
         assert!(stdout(&output).contains(section), "{section} is missing:\n{}", stdout(&output));
     }
     assert!(!stdout(&output).contains("swordfish"), "{}", stdout(&output));

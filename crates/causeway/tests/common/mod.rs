@@ -23,6 +23,7 @@ pub struct Running {
     log: Receiver<String>,
     pub ops: SocketAddr,
     pub http: Option<SocketAddr>,
+    /// Port 0 if there is none.
     pub relay: SocketAddr,
 }
 
@@ -77,7 +78,13 @@ impl Running {
                 break;
             }
         }
-        Self { child, log, ops: ops.unwrap(), http, relay: relay.unwrap() }
+        Self {
+            child,
+            log,
+            ops: ops.unwrap(),
+            http,
+            relay: relay.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0))),
+        }
     }
 
     /// Waits for a line of the log that contains `part`.
