@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ApiKeyId, TokenId};
-use crate::message::{Pass, StateEntry};
+use crate::message::{ClientMessage, Pass, StateEntry};
 use crate::token::JoinClaims;
 use crate::{Epoch, PeerId, RoomId, UnixSeconds};
 
@@ -78,7 +78,7 @@ pub struct Revoked {
 }
 
 /// A room as it stands, for its next owner.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomState {
     /// What it is made of.
@@ -91,10 +91,32 @@ pub struct RoomState {
     pub members: Vec<MemberState>,
     /// Who waits in the lobby.
     pub waiting: Vec<WaitingState>,
+    /// The roll call that is not over yet, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_call: Option<RollCallState>,
     /// What its members keep in it.
     pub state: Vec<StateEntry>,
     /// The latest events, in order.
     pub events: Vec<EventState>,
+}
+
+/// What waits for the end of a roll call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RollCallState {
+    /// How many milliseconds it goes on.
+    pub left_ms: u64,
+    /// What members said meanwhile, in order. It is counted already.
+    pub messages: Vec<HeldMessage>,
+}
+
+/// Something that a member said during a roll call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeldMessage {
+    /// Who.
+    pub from: PeerId,
+    /// What.
+    pub message: ClientMessage,
 }
 
 /// A member in [`RoomState`].
@@ -125,7 +147,7 @@ pub struct MemberState {
     pub missed: u64,
 }
 
-/// Somebody in the lobby in [`RoomState`].
+/// Somebody in the lobby, or who waits for the end of a roll call, in [`RoomState`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingState {
     /// Its connection, as in [`MemberState`].
@@ -134,6 +156,9 @@ pub struct WaitingState {
     pub claims: JoinClaims,
     /// The name of the stay that may begin.
     pub series: TokenId,
+    /// Whether it waits for the end of a roll call, and not in the lobby.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// An event in [`RoomState`].

@@ -90,7 +90,7 @@ impl Room {
         Some(room)
     }
 
-    /// The room as it stands. During a roll call there is nothing worth handing over: let it end first.
+    /// The room as it stands.
     #[must_use]
     pub fn state(&self, now: Now) -> RoomState {
         let kept = |kept: &Kept| EventState {
@@ -99,17 +99,15 @@ impl Room {
             to: kept.audience.clone(),
             age_ms: milliseconds(now.moment.since(kept.at)),
         };
-        let waiting = |join: &Join| WaitingState {
-            session: join.session.0,
-            claims: join.claims.clone(),
-            series: join.series.clone(),
-        };
+        let (held, roll_call) = self.roll_call.as_ref().map(|roll| roll.state(now.moment)).unzip();
+        let waiting = self.waiting.iter().map(WaitingState::from).chain(held.unwrap_or_default());
         RoomState {
             record: self.record(now),
             seq: self.seq,
             lineage: self.lineage.clone(),
             members: self.members.iter().map(|member| member.state(now.moment)).collect(),
-            waiting: self.waiting.iter().map(waiting).collect(),
+            waiting: waiting.collect(),
+            roll_call,
             state: self.state.entries(),
             events: self.ring.iter().map(kept).collect(),
         }
@@ -118,7 +116,7 @@ impl Room {
     /// Goes on where another owner stopped. `None`: the room's time is over.
     #[must_use]
     pub fn restore(state: RoomState, resume: ResumeLimits, epoch: Epoch, now: Now) -> Option<Self> {
-        let RoomState { record, seq, lineage, members, waiting, state, events } = state;
+        let RoomState { record, seq, lineage, members, waiting, roll_call, state, events } = state;
         let mut room = Self::from_record(record, resume, epoch, Duration::ZERO, now)?;
         room.adopts_until = None;
         room.seq = seq;
@@ -126,7 +124,10 @@ impl Room {
         let latest = lineage.len().saturating_sub(MAX_LINEAGE - 1);
         room.lineage = lineage[latest..].iter().copied().chain([epoch]).collect();
         room.members = members.into_iter().map(|member| Member::restored(member, now.moment)).collect();
+        let (held, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|waiting| waiting.held);
         room.waiting = waiting.into_iter().map(Join::from).collect();
+        let held = held.into_iter().map(Join::from).collect();
+        room.roll_call = roll_call.map(|roll| RollCall::restored(roll, held, now.moment));
         room.state.restore(state, now);
         for EventState { seq, text, to: audience, age_ms } in events {
             let event = Event { seq, text: text.into() };
@@ -184,6 +185,13 @@ impl Member {
 impl From<WaitingState> for Join {
     fn from(state: WaitingState) -> Self {
         Self { session: SessionId(state.session), claims: state.claims, series: state.series }
+    }
+}
+
+impl From<&Join> for WaitingState {
+    fn from(join: &Join) -> Self {
+        let Join { session, claims, series } = join.clone();
+        Self { session: session.0, claims, series, held: false }
     }
 }
 

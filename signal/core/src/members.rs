@@ -115,7 +115,6 @@ impl Room {
         let joined = Position { epoch: self.epoch, seq: self.seq + 1 };
         let pass = Pass { peer, name, role, grants, token, series, generation: 0, joined };
         let at = self.add(session, pass, exp, turn);
-        self.members[at].confirmed = 1;
         let snapshot = Box::new(self.snapshot_for(at));
         self.greet(at, session, Greeting::Welcome { snapshot }, turn);
     }
@@ -130,7 +129,8 @@ impl Room {
     ) -> usize {
         let newcomer = Member {
             presence: Presence::Here(session),
-            confirmed: pass.generation,
+            // Nobody has shown yet which token it has: the latest greeting may not have arrived.
+            confirmed: 0,
             pass,
             token_expires,
             received: 0,

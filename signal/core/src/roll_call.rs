@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use causeway_protocol::message::{ClientMessage, Greeting, Pass};
+use causeway_protocol::record::{HeldMessage, RollCallState, WaitingState};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, PeerId};
 
 use crate::effect::Effect;
@@ -16,6 +17,9 @@ use crate::room::{Room, Turn};
 const MAX_HELD: usize = 1024;
 const MAX_HELD_BYTES: usize = 1024 * 1024;
 
+/// Stands for the connection of a member that is away: what is for it alone, such as a refusal, reaches nobody.
+const NOBODY: SessionId = SessionId(u64::MAX);
+
 #[derive(Debug)]
 pub(crate) struct RollCall {
     until: Moment,
@@ -26,13 +30,34 @@ pub(crate) struct RollCall {
 #[derive(Debug)]
 enum Held {
     Join(Join),
-    /// Of this peer, by this connection.
-    Message(PeerId, SessionId, ClientMessage),
+    Message(PeerId, ClientMessage),
 }
 
 impl RollCall {
     pub(crate) const fn new(until: Moment) -> Self {
         Self { until, held: Vec::new(), bytes: 0 }
+    }
+
+    /// What waits for its end, for the next owner: those who want in, and what was said.
+    pub(crate) fn state(&self, now: Moment) -> (Vec<WaitingState>, RollCallState) {
+        let (mut joins, mut messages) = (Vec::new(), Vec::new());
+        for held in &self.held {
+            match held {
+                Held::Join(join) => joins.push(WaitingState { held: true, ..join.into() }),
+                Held::Message(from, message) => {
+                    messages.push(HeldMessage { from: from.clone(), message: message.clone() });
+                }
+            }
+        }
+        let left_ms = u64::try_from(self.until.since(now).as_millis()).unwrap_or(u64::MAX);
+        (joins, RollCallState { left_ms, messages })
+    }
+
+    /// Goes on with a roll call that another owner began.
+    pub(crate) fn restored(state: RollCallState, joins: Vec<Join>, now: Moment) -> Self {
+        let messages = state.messages.into_iter().map(|held| Held::Message(held.from, held.message));
+        let held = messages.chain(joins.into_iter().map(Held::Join)).collect();
+        Self { until: now.plus(Duration::from_millis(state.left_ms)), held, bytes: 0 }
     }
 
     pub(crate) const fn ends(&self) -> Moment {
@@ -101,7 +126,9 @@ impl Room {
             return turn.turn_away(session, ErrorCode::ResumeRefused, CloseCode::ResumeRefused);
         }
         self.make_place(turn);
+        let shown = pass.generation;
         let at = self.add_known(session, pass, turn);
+        self.members[at].confirmed = shown;
         self.members[at].counted_from = self.members[at].pass.generation + 1;
         if self.roll_call.is_none() {
             self.greet_uncounted(at, session, turn);
@@ -146,7 +173,7 @@ impl Room {
             return turn.refuse(session, ErrorCode::Unavailable, message.kind());
         }
         roll.bytes += bytes;
-        roll.held.push(Held::Message(self.members[at].pass.peer.clone(), session, message));
+        roll.held.push(Held::Message(self.members[at].pass.peer.clone(), message));
     }
 
     /// Everybody is told how the room stands, and what waited happens.
@@ -164,9 +191,10 @@ impl Room {
         for held in held {
             match held {
                 Held::Join(join) => self.on_join(join, turn),
-                Held::Message(peer, session, message) => {
+                Held::Message(peer, message) => {
                     let at = self.members.iter().position(|member| member.pass.peer == peer);
                     if let Some(at) = at {
+                        let session = self.members[at].session().unwrap_or(NOBODY);
                         self.take_message(at, session, message, turn);
                     }
                 }

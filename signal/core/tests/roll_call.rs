@@ -50,6 +50,44 @@ fn what_is_said_during_the_roll_call_waits_for_its_end_and_is_counted() {
 }
 
 #[test]
+fn a_roll_call_goes_on_under_the_next_owner() {
+    let mut test = Test::taken_up(Room::ROLL_CALL);
+    test.announce(ALICE, &pass("alice", 1, 1), 7);
+    test.announce(BOB, &pass("bob", 2, 1), 4);
+    test.say(ALICE, ClientMessage::App { to: None, data: 1.into() });
+    let join = Join { session: CAROL, claims: guest(&peer("carol")), series: "carol".parse().unwrap() };
+    test.apply(Input::Join(join));
+    let text = serde_json::to_string(&test.room.state(test.now)).unwrap();
+    let state = serde_json::from_str(&text).unwrap();
+    test.room = Room::restore(state, ResumeLimits::default(), Epoch(10), test.now).unwrap();
+    assert_eq!(test.room.next_deadline(), test.now.plus(Room::ROLL_CALL).moment);
+    test.now = test.now.plus(Room::ROLL_CALL);
+    let effects = test.apply(Input::Tick);
+    let told: Vec<_> = effects.iter().filter_map(resync).collect();
+    assert_eq!(told, [(ALICE, Some(8), 1), (BOB, Some(4), 1)]);
+    assert!(effects.iter().any(
+        |effect| matches!(effect, Done::Said { to, message: ServerMessage::App { .. } } if to == &[BOB])
+    ));
+    assert!(effects.iter().any(
+        |effect| matches!(effect, Done::Said { to, message: ServerMessage::Welcome { .. } } if to == &[CAROL])
+    ));
+}
+
+#[test]
+fn whoever_did_not_read_its_latest_greeting_comes_back_with_the_token_before() {
+    let mut test = Test::taken_up(Room::ROLL_CALL);
+    test.announce(ALICE, &pass("alice", 1, 5), 0);
+    test.apply(Input::Gone { session: ALICE, why: Gone::Disconnected });
+    test.now = test.now.plus(Room::ROLL_CALL);
+    let back = test.resume(BOB, &pass("alice", 1, 4), Position { epoch: Epoch(1), seq: 50 });
+    assert_eq!(back.iter().find_map(resync), Some((BOB, Some(0), 0)));
+    // Once it has spoken it is known what it has.
+    test.say(BOB, ClientMessage::Ping { nonce: 1 });
+    let replayed = test.resume(CAROL, &pass("alice", 1, 4), Position { epoch: Epoch(9), seq: 0 });
+    assert!(matches!(replayed.last(), Some(Done::Closed { code: CloseCode::ResumeRefused, .. })));
+}
+
+#[test]
 fn somebody_who_comes_during_the_roll_call_is_welcomed_after_it_unless_it_went() {
     let mut test = Test::taken_up(Room::ROLL_CALL);
     test.announce(ALICE, &pass("alice", 1, 1), 0);
