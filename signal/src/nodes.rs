@@ -53,7 +53,8 @@ pub(crate) async fn watch(signal: Arc<Signal>) {
                     return;
                 }
                 let now = lease.borrow_and_update().term;
-                if now != term {
+                // Rooms that were made while nobody could be asked may have another owner, too.
+                if now != term || signal.has_unasked_rooms() {
                     term = now;
                     reassert(&signal).await;
                 }

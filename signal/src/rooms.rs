@@ -131,7 +131,10 @@ async fn own(signal: &Signal, id: &RoomId, chose: bool) -> Result<Epoch, NotMade
         Ok(Claim::Theirs(_)) if chose => Err(NotMade::Taken),
         Err(_) if chose => Err(NotMade::Unreachable),
         // Sixty random bits: another node has the same name only if the generator is broken.
-        Ok(Claim::Theirs(_)) | Err(_) => Ok(Epoch(clock::now().unix.0.saturating_mul(1000))),
+        Ok(Claim::Theirs(_)) | Err(_) => {
+            signal.note_unasked_room();
+            Ok(Epoch(clock::now().unix.0.saturating_mul(1000)))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What every handler and actor shares.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Signal {
     /// Until when this node may act as an owner towards others.
     pub(crate) lease: watch::Receiver<Lease>,
     pub(crate) attaching: Attaching,
+    /// A room was made without asking the cluster.
+    unasked: AtomicBool,
     pub(crate) joins: JoinTokens,
     pub(crate) resumes: ResumeTokens,
     pub(crate) hosts: HostTokens,
@@ -63,6 +65,7 @@ impl Signal {
             lease: cluster.lease(),
             cluster,
             attaching: Attaching::new(),
+            unasked: AtomicBool::new(false),
             node,
             relay,
             bus,
@@ -125,6 +128,16 @@ impl Signal {
     /// A name for a new connection, never given before in this process.
     pub(crate) fn next_session(&self) -> SessionId {
         SessionId(self.sessions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A room is made that another node may own, because the cluster cannot be asked.
+    pub(crate) fn note_unasked_room(&self) {
+        self.unasked.store(true, Ordering::Release);
+    }
+
+    /// Whether such rooms were made since this was asked.
+    pub(crate) fn has_unasked_rooms(&self) -> bool {
+        self.unasked.swap(false, Ordering::AcqRel)
     }
 
     /// From now on nothing new begins.

@@ -6,8 +6,8 @@ mod common;
 
 use std::time::Duration;
 
-use causeway_protocol::RoomId;
 use causeway_protocol::rest::CreateRoom;
+use causeway_protocol::{ErrorCode, RoomId};
 use common::{Client, Nodes, TestServer};
 use serde_json::{Value, json};
 
@@ -140,6 +140,26 @@ async fn a_socket_that_broke_goes_on_at_any_node() {
     nodes.stop().await;
 }
 
+#[actix_web::test]
+async fn a_room_that_was_made_while_its_node_was_cut_off_is_everybodys_afterwards() {
+    let nodes = Nodes::start(2);
+    nodes.hub.partition(&Nodes::name(0));
+    let room = nodes.of(0).room(&CreateRoom::default()).await.room;
+    let mut alice = member(nodes.of(0), &room).await;
+    nodes.hub.heal(&Nodes::name(0));
+    let mut bob = loop {
+        // The node says when it has told the others; until then they do not know the room.
+        match nodes.of(1).join(&room, &Default::default()).await {
+            Ok(joined) => break Member::enter(nodes.of(1), &joined.token).await,
+            Err(error) => assert_eq!(error.code, ErrorCode::RoomNotFound),
+        }
+    };
+    assert_eq!(alice.until("peer-joined").await["peer"]["id"], bob.name);
+    say(&mut bob, 1).await;
+    assert_eq!(said(&alice.until("app").await), 1);
+    nodes.stop().await;
+}
+
 /// What the memory cluster gives the first owner of a room.
 const FIRST_EPOCH: u64 = 1;
 
@@ -173,23 +193,20 @@ struct Member {
 
 async fn member(server: &TestServer, room: &RoomId) -> Member {
     let joined = server.join(room, &Default::default()).await.unwrap();
-    let mut client = server.connect(&joined.token).await;
-    let welcome = client.next_json().await;
-    assert_eq!(welcome["type"], "welcome", "{welcome}");
-    let mut member = Member {
-        client,
-        name: welcome["peer"].clone(),
-        token: String::new(),
-        epoch: 0,
-        seq: 0,
-        heard: Vec::new(),
-        types: Vec::new(),
-    };
-    member.note(&welcome);
-    member
+    Member::enter(server, &joined.token).await
 }
 
 impl Member {
+    async fn enter(server: &TestServer, token: &str) -> Self {
+        let mut client = server.connect(token).await;
+        let welcome = client.next_json().await;
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        let (name, token) = (welcome["peer"].clone(), String::new());
+        let mut member = Self { client, name, token, epoch: 0, seq: 0, heard: Vec::new(), types: Vec::new() };
+        member.note(&welcome);
+        member
+    }
+
     async fn next_json(&mut self) -> Value {
         let message = self.client.next_json().await;
         self.note(&message);
