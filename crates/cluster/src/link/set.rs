@@ -84,9 +84,9 @@ impl Links {
         self.links.values().filter_map(Link::poll_timeout).min()
     }
 
-    /// Forgets the nodes that are gone. Only links of nodes that `keep` names, and those that are being made, stay.
-    pub(crate) fn forget(&mut self, gone: impl Fn(&NodeId) -> bool) {
-        self.links.retain(|node, _| !gone(node));
+    /// Forgets the link to a node that is gone, and what waits for it. Says whether there was one.
+    pub(crate) fn forget(&mut self, gone: &NodeId) -> bool {
+        self.links.remove(gone).is_some()
     }
 
     /// How many letters were sent again since this was asked last.

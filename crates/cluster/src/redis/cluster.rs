@@ -54,6 +54,7 @@ impl RedisCluster {
             letterbox: Arc::new(Letterbox::default()),
             links: Mutex::default(),
             due: Notify::new(),
+            wondered: Mutex::default(),
         });
         let heard = Arc::downgrade(&mail);
         let mailed = redis.listener.listen(

@@ -1,10 +1,11 @@
 //! Letters over Redis: the links of this node, and the channel of each.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
+use causeway_protocol::{Moment, NodeId};
 use tokio::sync::Notify;
 
 use super::commands::Commands;
@@ -17,6 +18,8 @@ use crate::metrics::{self, Refused};
 
 /// Frames that leave with one command. Others wait for its answer, and are bundled meanwhile.
 const FRAMES_AT_ONCE: usize = 64;
+/// A stranger does not fill the log.
+const WONDER_EVERY: Duration = Duration::from_secs(60);
 
 /// This node's letters.
 pub(crate) struct Mail {
@@ -27,6 +30,8 @@ pub(crate) struct Mail {
     pub(crate) letterbox: Arc<Letterbox>,
     pub(crate) links: Mutex<Links>,
     pub(crate) due: Notify,
+    /// When it was told last that somebody has another secret.
+    pub(crate) wondered: Mutex<Option<Moment>>,
 }
 
 impl Mail {
@@ -48,11 +53,26 @@ impl Mail {
         match heard {
             Heard::Message(bytes) => match self.on_frame(&bytes) {
                 Ok(()) => metrics::received(),
-                Err(reason) => metrics::refused(reason),
+                Err(reason) => {
+                    metrics::refused(reason);
+                    self.wonder(reason);
+                }
             },
             Heard::Interrupted => self.links().on_reconnected((self.clock)().moment),
         }
         self.due.notify_one();
+    }
+
+    /// Tells now and then of letters that are not sealed as they should be: it may be a mistake in the settings.
+    fn wonder(&self, reason: Refused) {
+        let now = (self.clock)().moment;
+        let mut wondered = self.wondered.lock().unwrap_or_else(PoisonError::into_inner);
+        if reason == Refused::Forged && wondered.is_none_or(|at| now.since(at) >= WONDER_EVERY) {
+            *wondered = Some(now);
+            tracing::warn!(
+                "a letter was sealed with another secret; do all nodes have the same node.secret?"
+            );
+        }
     }
 
     fn on_frame(&self, bytes: &Bytes) -> Result<(), Refused> {
@@ -93,9 +113,14 @@ impl Mail {
         }
     }
 
-    /// Forgets the links to nodes that are gone.
+    /// Forgets the links to nodes that are gone. Some come back, faster than somebody may look who is there: so this is said, too.
     pub(crate) fn forget(&self, gone: &[NodeId]) {
-        self.links().forget(|node| gone.contains(node));
+        let mut links = self.links();
+        for node in gone {
+            if links.forget(node) {
+                self.letterbox.reset(node.clone());
+            }
+        }
     }
 
     /// Sends what is due, for ever.

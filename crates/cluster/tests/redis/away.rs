@@ -1,0 +1,183 @@
+//! Redis ends, stops, or is cut off from a node.
+
+use causeway_cluster::{Arrival, Claim, Cluster, ClusterError, Connection, Owner, SaveError, Standing};
+use causeway_protocol::Epoch;
+use causeway_service::clock;
+
+use crate::node::{claim, connected, has_term, join, joined, letter, mine, post, room, sees, within};
+use crate::proxy::Proxy;
+use crate::support::RedisServer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_was_emptied_learns_everything_anew_and_no_epoch_goes_down() {
+    let mut server = RedisServer::start();
+    let [a, b] = joined(&server.url()).await;
+    let mut mail = b.mail().unwrap();
+    let (kept, fresh) = (room(), room());
+    let epoch = mine(&*a, &kept).await;
+    post(&*a, b.node(), "before").await;
+    assert_eq!(letter(&mut mail).await, "before");
+
+    server.kill();
+    connected(&*a, false).await;
+    connected(&*b, false).await;
+    assert_eq!(a.owner(&kept).await, Err(ClusterError::Unreachable));
+    post(&*a, b.node(), "meanwhile").await;
+    server.start_again();
+
+    has_term(&*a, 2).await;
+    let standings = a.reassert(vec![(kept.clone(), epoch)]).await.unwrap();
+    assert_eq!(standings, [(kept.clone(), Standing::Restored)]);
+    let owner = Owner { node: a.node().clone(), epoch };
+    assert_eq!(claim(&*b, &kept).await, Claim::Theirs(owner), "b took nothing while a was on its way back");
+    assert_eq!(letter(&mut mail).await, "meanwhile", "nothing is lost");
+    assert!(mine(&*b, &fresh).await > epoch);
+    assert!(mine(&*a, &kept).await > epoch);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_come_back_together_do_not_take_one_another_for_dead() {
+    let mut server = RedisServer::start();
+    let [a, b] = joined(&server.url()).await;
+    let nodes = b.nodes();
+    let mut seen = nodes.clone();
+    seen.mark_unchanged();
+    let other = a.node().clone();
+    let watching = tokio::spawn(async move {
+        while seen.changed().await.is_ok() {
+            if !seen.borrow_and_update().contains(&other) {
+                return;
+            }
+        }
+    });
+    for _ in 0..2 {
+        server.kill();
+        connected(&*a, false).await;
+        connected(&*b, false).await;
+        server.start_again();
+        connected(&*a, true).await;
+        connected(&*b, true).await;
+    }
+    has_term(&*a, 3).await;
+    has_term(&*b, 3).await;
+    assert!(!watching.is_finished(), "b thought that a had gone");
+    watching.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_to_a_node_that_was_gone_for_a_while_are_not_lost_in_silence() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.address()).await;
+    let (a, b) = (join(&server.url()).await, join(&proxy.url()).await);
+    let (mut mail_a, mut mail_b) = (a.mail().unwrap(), b.mail().unwrap());
+    post(&*a, b.node(), "before").await;
+    assert_eq!(letter(&mut mail_b).await, "before");
+    proxy.cut();
+    post(&*a, b.node(), "lost").await;
+    sees(&*a, b.node(), false).await;
+    assert_eq!(within(mail_a.next()).await, Some(Arrival::Reset { node: b.node().clone() }));
+    proxy.heal();
+    post(&*a, b.node(), "after").await;
+    assert_eq!(within(mail_b.next()).await, Some(Arrival::Reset { node: a.node().clone() }));
+    assert_eq!(letter(&mut mail_b).await, "after");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_loses_its_rooms_and_is_fenced() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.address()).await;
+    let (a, b) = (join(&proxy.url()).await, join(&server.url()).await);
+    sees(&*b, a.node(), true).await;
+    let room = room();
+    let old = mine(&*a, &room).await;
+    proxy.cut();
+    connected(&*a, false).await;
+    assert_eq!(a.owner(&room).await, Err(ClusterError::Unreachable));
+    sees(&*b, a.node(), false).await;
+    // By then a has been told by its own clock that it owns nothing towards others.
+    assert!(!a.lease().borrow().holds(clock::now().moment));
+    let new = mine(&*b, &room).await;
+    assert!(new > old);
+
+    proxy.heal();
+    has_term(&*a, 2).await;
+    let owner = Owner { node: b.node().clone(), epoch: new };
+    let standings = a.reassert(vec![(room.clone(), old)]).await.unwrap();
+    assert_eq!(standings, [(room.clone(), Standing::Lost(Some(owner.clone())))]);
+    let expires_at = clock::now().unix.plus(60);
+    assert_eq!(a.save(&room, old, "late".into(), expires_at).await, Err(SaveError::Fenced(Some(owner))));
+    sees(&*b, a.node(), true).await;
+}
+
+/// The process was stopped for longer than its lease, and goes on as if nothing had happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zombie_neither_gets_its_rooms_back_nor_overwrites_them() {
+    let server = RedisServer::start();
+    let [a, b] = joined(&server.url()).await;
+    let room = room();
+    let old = mine(&*a, &room).await;
+    a.save(&room, old, "old".into(), clock::now().unix.plus(60)).await.unwrap();
+    // What b sees of a stopped process: the lease is over. The zombie has not noticed.
+    server.ask(&["ZREM", "causeway:{nodes}:leases", a.node().as_str()]);
+    server.ask(&["HDEL", "causeway:{nodes}:facts", a.node().as_str()]);
+    let new = match b.claim(&room, Epoch::NONE).await {
+        Ok(Claim::Mine(epoch)) => epoch,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(a.hand_over(&room, old, b.node()).await, Err(_fenced)));
+    let late = a.save(&room, old, "late".into(), clock::now().unix.plus(60)).await;
+    assert!(matches!(late, Err(SaveError::Fenced(_))), "{late:?}");
+    a.release(&room, old).await.unwrap();
+    assert_eq!(b.owner(&room).await, Ok(Some(Owner { node: b.node().clone(), epoch: new })));
+    assert_eq!(b.load(&room).await.unwrap().as_deref(), Some(&b"old"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_answers_nobody_is_noticed_and_nothing_hangs() {
+    let server = RedisServer::start();
+    let [a, b] = joined(&server.url()).await;
+    let mut mail = b.mail().unwrap();
+    server.signal("STOP");
+    connected(&*a, false).await;
+    let asked = within(a.owner(&room())).await;
+    assert!(matches!(asked, Err(ClusterError::TimedOut | ClusterError::Unreachable)), "{asked:?}");
+    server.signal("CONT");
+    connected(&*a, true).await;
+    connected(&*b, true).await;
+    post(&*a, b.node(), "well again").await;
+    assert_eq!(letter(&mut mail).await, "well again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_of_redis_is_waited_for() {
+    let server = RedisServer::start();
+    let [a, b] = joined(&server.url()).await;
+    let mut mail = b.mail().unwrap();
+    server.ask(&["CLIENT", "PAUSE", "1000", "ALL"]);
+    for number in 0..50 {
+        post(&*a, b.node(), &number.to_string()).await;
+    }
+    for number in 0..50 {
+        assert_eq!(letter(&mut mail).await, number.to_string());
+    }
+    assert_eq!(*a.connection().borrow(), Connection::Connected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn letters_survive_that_subscriptions_are_killed() {
+    let server = RedisServer::start();
+    let [a, b] = joined(&server.url()).await;
+    let mut mail = b.mail().unwrap();
+    for round in 0..5 {
+        for number in 0..20 {
+            post(&*a, b.node(), &format!("{round} {number}")).await;
+        }
+        server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        for number in 20..40 {
+            post(&*a, b.node(), &format!("{round} {number}")).await;
+        }
+        for number in 0..40 {
+            assert_eq!(letter(&mut mail).await, format!("{round} {number}"));
+        }
+    }
+}
