@@ -100,11 +100,11 @@ impl Running {
         }
     }
 
-    /// A number among the operator's metrics; 0 if it is not there.
+    /// A whole number among the operator's metrics; 0 if it is not there.
     pub fn metric(&self, name: &str) -> u64 {
         let page = get(self.ops, "/metrics");
         let line = page.lines().find_map(|line| line.strip_prefix(name));
-        line.map_or(0, |value| value.trim().parse::<f64>().unwrap() as u64)
+        line.map_or(0, |value| value.trim().parse().unwrap())
     }
 
     /// What it has in memory, in kB.
