@@ -26,6 +26,9 @@ const MOST_KEPT: usize = 60;
 /// The room keeps the place of a member for `resume_seconds`, 30 by default; five of them are for the way.
 const KEPT_PLACE: Duration = Duration::from_secs(25);
 
+/// How long a member may be without a network when the test takes it away, in milliseconds: others say something meanwhile.
+const AWAY: std::ops::Range<u64> = 0..3_000;
+
 /// How a socket ended.
 enum End {
     Broken(String),
@@ -48,6 +51,8 @@ pub struct Line<'a> {
     token: String,
     outgoing: Outgoing,
     talk_at: Instant,
+    /// When there is a network again.
+    back_at: Instant,
     nonce: u32,
     /// A socket that went silent. It is kept, as a network does that swallows everything.
     silent: Option<Socket>,
@@ -60,6 +65,7 @@ impl<'a> Line<'a> {
             token: snapshot.resume_token.clone(),
             outgoing: Outgoing::default(),
             talk_at: Instant::now(),
+            back_at: Instant::now(),
             nonce: 0,
             silent: None,
             life,
@@ -124,11 +130,23 @@ impl<'a> Line<'a> {
                 }
                 Some(order) = self.life.orders.recv() => match order {
                     Order::SayToEverybody => self.say_to_everybody(),
-                    Order::Break => return End::Broken("cut by the test".to_owned()),
-                    Order::GoSilent => return End::Silent("silenced by the test".to_owned()),
+                    Order::Break => {
+                        self.lose_network();
+                        return End::Broken("cut by the test".to_owned());
+                    }
+                    Order::GoSilent => {
+                        self.lose_network();
+                        return End::Silent("silenced by the test".to_owned());
+                    }
                 },
             }
         }
+    }
+
+    /// Half of the members come back at once.
+    fn lose_network(&mut self) {
+        let away = if self.life.random.random_bool(0.5) { 0 } else { self.life.random.random_range(AWAY) };
+        self.back_at = Instant::now() + Duration::from_millis(away);
     }
 
     /// Something for all, so that it shows soon who hears whom; at times also an offer or the like for one.
@@ -270,6 +288,7 @@ impl<'a> Line<'a> {
     /// Tries nodes until one takes the stay back.
     async fn come_back(&mut self, lost_at: Moment) -> Option<Socket> {
         let mut backoff = Backoff::default();
+        sleep_until(self.back_at).await;
         loop {
             // People go on talking.
             if *self.life.talking.borrow() && self.life.random.random_bool(0.3) {
