@@ -57,13 +57,14 @@ impl Scene {
 
     async fn of(installation: Installation, layouts: &[Layout], seed: u64) -> Self {
         println!("CAUSEWAY_CHAOS_SEED={seed}");
-        let began = now();
         let installation = Arc::new(installation);
+        // As a load balancer would: nodes that are not ready are asked for nothing new.
+        ready(&installation).await;
+        let began = now();
         let crowd = Arc::new(Crowd::gather(&installation.doors, layouts, seed).await);
         let log = Arc::new(Mutex::new(Log { over: began, ..Log::default() }));
         let scene = Self { storm: Storm { installation, crowd, log, seed } };
         scene.storm.crowd.works_since(began, PATIENCE).await;
-        scene.ready().await;
         scene
     }
 
@@ -89,13 +90,7 @@ impl Scene {
 
     /// Waits until all nodes say that they are ready.
     pub async fn ready(&self) {
-        let health = &self.storm.installation.health;
-        let ready = async {
-            while !health.all_ready() {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(PATIENCE, ready).await.expect("nodes that are well say so in /readyz");
+        ready(&self.storm.installation).await;
     }
 
     /// Whether a node says that it is not ready while something goes on that should make it say so.
@@ -172,4 +167,13 @@ impl Scene {
         }
         wrong
     }
+}
+
+async fn ready(installation: &Installation) {
+    let ready = async {
+        while !installation.health.all_ready() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, ready).await.expect("nodes that are well say so in /readyz");
 }
