@@ -25,9 +25,13 @@ impl Doors {
         self.addresses.lock().unwrap()[node]
     }
 
+    pub fn count(&self) -> usize {
+        self.addresses.lock().unwrap().len()
+    }
+
     /// Any node but this one, if there is another.
     pub fn another(&self, than: Option<usize>, random: &mut StdRng) -> usize {
-        let count = self.addresses.lock().unwrap().len();
+        let count = self.count();
         match than {
             Some(than) if count > 1 => {
                 let node = random.random_range(0..count - 1);

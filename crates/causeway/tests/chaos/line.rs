@@ -221,8 +221,11 @@ impl<'a> Line<'a> {
             Message::Degraded {} => self.life.book().degraded(now(), &self.stay),
             Message::Recovered {} => self.life.book().note(now(), format_args!("{}: recovered", self.stay)),
             Message::Error { code, message, refused } => self.refused(code, message, refused.as_deref()),
-            Message::Closing { code, reason } => {
-                self.life.book().note(now(), format_args!("{}: closing {code} {reason}", self.stay));
+            Message::Closing { code, reason, reconnect } => {
+                let line =
+                    format_args!("{}: closing {code} {reason}, reconnect {reconnect}", self.stay).to_string();
+                self.life.book().note(now(), line);
+                return Some(if reconnect { End::Broken(reason) } else { End::Closed(code) });
             }
             Message::Welcome { .. } => return Some(End::Broken("another welcome".to_owned())),
             Message::Other => {}

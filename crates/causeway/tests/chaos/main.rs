@@ -7,6 +7,7 @@
 
 mod alone;
 mod book;
+mod cluster;
 mod crowd;
 mod doors;
 mod fault;

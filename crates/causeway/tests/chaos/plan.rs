@@ -58,7 +58,7 @@ pub fn draw(seed: u64, lasting: Duration, nodes: usize) -> Vec<Planned> {
             // Equal slots; whatever would last too long begins earlier.
             let slot = u64::try_from(slot).expect("a few");
             let wished = milliseconds(&mut random, 9_000 + slot * 3_700..9_000 + (slot + 1) * 3_700);
-            let end = if is_for_a_node(kind) { 46 } else { 56 };
+            let end = if has_a_sequel(kind) { 46 } else { 56 };
             let latest = Duration::from_secs(end) - fault.lasting();
             plan.push(Planned { at: begin + wished.min(latest), fault });
         }
@@ -67,9 +67,9 @@ pub fn draw(seed: u64, lasting: Duration, nodes: usize) -> Vec<Planned> {
     plan
 }
 
-/// A node's rooms move, which takes up to twelve seconds more.
-fn is_for_a_node(kind: Kind) -> bool {
-    matches!(kind, Kind::Kill | Kind::Freeze | Kind::Drain)
+/// What takes up to twelve seconds more: rooms move, or a node finds out that it hears nothing.
+const fn has_a_sequel(kind: Kind) -> bool {
+    matches!(kind, Kind::Kill | Kind::Freeze | Kind::Drain | Kind::Mute)
 }
 
 fn draw_fault(kind: Kind, nodes: usize, random: &mut StdRng) -> Fault {

@@ -84,8 +84,13 @@ impl Scene {
 
     /// Waits until rooms work since the last fault, and says how long that took; everything is to work as promised.
     pub async fn recovers(&self) -> Duration {
+        self.recovers_within(PROMISED).await
+    }
+
+    /// The same, where something else is promised.
+    pub async fn recovers_within(&self, within: Duration) -> Duration {
         let over = self.storm.log.lock().unwrap().over;
-        self.storm.crowd.works_since(over, PROMISED).await
+        self.storm.crowd.works_since(over, within).await
     }
 
     /// Waits until all nodes say that they are ready.

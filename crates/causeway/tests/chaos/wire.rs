@@ -61,6 +61,7 @@ pub enum Message {
     Closing {
         code: u16,
         reason: String,
+        reconnect: bool,
     },
     /// What no member of this test causes.
     #[serde(other)]

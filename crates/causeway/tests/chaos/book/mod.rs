@@ -403,12 +403,6 @@ impl Book {
         self.here().filter(|(_, stay)| stay.standing).count() == self.members.len()
     }
 
-    /// Whether all members know the same owner.
-    pub fn one_epoch(&self) -> bool {
-        let epochs: BTreeSet<_> = self.here().map(|(_, stay)| stay.epoch).collect();
-        epochs.len() <= 1
-    }
-
     /// How the members stand, for people.
     pub fn standing(&self) -> String {
         let lines = self.members.iter().enumerate().map(|(member, stay)| match stay {
