@@ -1,12 +1,13 @@
 //! Questions to Redis, each with an end: on one connection that many share, made anew when it breaks.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use causeway_protocol::Moment;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::address::RedisUrl;
 use super::line::Line;
@@ -49,7 +50,7 @@ fn read<T: FromRedisValue>(value: Value) -> Result<T, ClusterError> {
 pub(crate) struct Commands {
     url: RedisUrl,
     clock: Clock,
-    slot: Mutex<Slot>,
+    slot: Arc<Mutex<Slot>>,
 }
 
 #[derive(Default)]
@@ -61,7 +62,7 @@ struct Slot {
 
 impl Commands {
     pub(crate) fn new(url: RedisUrl, clock: Clock) -> Self {
-        Self { url, clock, slot: Mutex::default() }
+        Self { url, clock, slot: Arc::default() }
     }
 
     /// What a script answers.
@@ -118,35 +119,47 @@ impl Commands {
     }
 
     async fn line(&self) -> Result<(Line, u64), ClusterError> {
-        let mut slot = self.slot.lock().await;
+        let slot = Arc::clone(&self.slot).lock_owned().await;
         if let Some(line) = &slot.line {
             return Ok((line.clone(), slot.generation));
         }
         if (self.clock)().moment < slot.rest_until {
             return Err(ClusterError::Unreachable);
         }
-        match Line::dial(&self.url, None::<NoPushes>).await {
-            Ok(line) => {
-                slot.generation += 1;
-                slot.line = Some(line.clone());
-                Ok((line, slot.generation))
-            }
-            Err(error) => {
-                tracing::debug!(%error, "cannot connect to {}", self.url);
-                slot.rest_until = (self.clock)().moment.plus(REST);
-                if wants_another_connection(&error) {
-                    Err(ClusterError::Unreachable)
-                } else {
-                    Err(refusal(&error))
-                }
-            }
-        }
+        // Who waits for it may lose patience; the next one finds it made.
+        let dialing = dial(slot, self.url.clone(), Arc::clone(&self.clock));
+        tokio::spawn(dialing).await.unwrap_or(Err(ClusterError::Unreachable))
     }
 
     async fn hang_up(&self, generation: u64) {
-        let mut slot = self.slot.lock().await;
-        if slot.generation == generation {
+        // Whoever holds it for longer is making another.
+        if let Ok(mut slot) = self.slot.try_lock()
+            && slot.generation == generation
+        {
             slot.line = None;
+        }
+    }
+}
+
+async fn dial(
+    mut slot: OwnedMutexGuard<Slot>,
+    url: RedisUrl,
+    clock: Clock,
+) -> Result<(Line, u64), ClusterError> {
+    match Line::dial(&url, None::<NoPushes>).await {
+        Ok(line) => {
+            slot.generation += 1;
+            slot.line = Some(line.clone());
+            Ok((line, slot.generation))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot connect to {url}");
+            slot.rest_until = clock().moment.plus(REST);
+            if wants_another_connection(&error) {
+                Err(ClusterError::Unreachable)
+            } else {
+                Err(refusal(&error))
+            }
         }
     }
 }

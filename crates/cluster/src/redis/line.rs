@@ -14,6 +14,8 @@ use super::address::{Kind, RedisUrl};
 
 /// How long a connection may take to be made, logging in included.
 const DIAL_WITHIN: Duration = Duration::from_secs(2);
+/// How long all of it may take, Sentinels and all nodes of a Redis Cluster included, some of which may be silent.
+const DIAL_ALL_WITHIN: Duration = Duration::from_secs(10);
 /// How long Redis may take for one answer. `commands.rs` waits as long in all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -34,6 +36,11 @@ enum Wire {
 impl Line {
     /// Connects. What the server pushes goes to `pushes`.
     pub(crate) async fn dial(url: &RedisUrl, pushes: Option<impl AsyncPushSender>) -> RedisResult<Self> {
+        let dialed = tokio::time::timeout(DIAL_ALL_WITHIN, Self::dial_for_long(url, pushes)).await;
+        dialed.unwrap_or_else(|_elapsed| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+    }
+
+    async fn dial_for_long(url: &RedisUrl, pushes: Option<impl AsyncPushSender>) -> RedisResult<Self> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(DIAL_WITHIN))
             .set_response_timeout(Some(ANSWER_WITHIN));

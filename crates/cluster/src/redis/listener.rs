@@ -270,3 +270,46 @@ impl Listening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use causeway_service::metrics::Metrics;
+
+    use super::*;
+
+    #[test]
+    fn an_inbox_that_is_full_drops_and_says_so() {
+        let metrics = Metrics::install();
+        let (waiting, mut pushes) = mpsc::channel(MOST_WAITING);
+        let inbox = Inbox::new(waiting);
+        for _ in 0..MOST_WAITING {
+            inbox.push(said(10));
+        }
+        assert!(!inbox.dropped.load(Ordering::Acquire));
+        inbox.push(said(10));
+        assert!(inbox.dropped.load(Ordering::Acquire));
+        while pushes.try_recv().is_ok() {}
+        inbox.bytes.store(0, Ordering::Release);
+        inbox.dropped.store(false, Ordering::Release);
+        inbox.push(said(MOST_WAITING_BYTES));
+        assert!(!inbox.dropped.load(Ordering::Acquire), "what is alone has a place");
+        inbox.push(said(1));
+        assert!(inbox.dropped.load(Ordering::Acquire), "bytes count, too");
+        let page = metrics.render();
+        assert!(page.contains("causeway_cluster_mailbox_overflow_total 2"), "{page}");
+    }
+
+    #[test]
+    fn an_end_is_heard_even_if_there_is_no_place_to_say_so() {
+        let (waiting, _pushes) = mpsc::channel(1);
+        let inbox = Inbox::new(waiting);
+        inbox.push(said(1));
+        inbox.push(PushInfo { kind: PushKind::Disconnection, data: Vec::new() });
+        assert!(inbox.gone.load(Ordering::Acquire));
+    }
+
+    fn said(length: usize) -> PushInfo {
+        let data = vec![Value::BulkString(b"channel".to_vec()), Value::BulkString(vec![b'x'; length])];
+        PushInfo { kind: PushKind::SMessage, data }
+    }
+}

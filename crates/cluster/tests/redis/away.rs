@@ -4,12 +4,13 @@ use causeway_cluster::{Arrival, Claim, Cluster, ClusterError, Connection, Owner,
 use causeway_protocol::Epoch;
 use causeway_service::clock;
 
-use crate::node::{claim, connected, has_term, join, joined, letter, mine, post, room, sees, within};
+use crate::node::{claim, connected, count, has_term, join, joined, letter, mine, post, room, sees, within};
 use crate::proxy::Proxy;
 use crate::support::RedisServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_was_emptied_learns_everything_anew_and_no_epoch_goes_down() {
+    let before = ["lease_renewals_failed", "leases_lost", "letters_retransmitted"].map(counted);
     let mut server = RedisServer::start();
     let [a, b] = joined(&server.url()).await;
     let mut mail = b.mail().unwrap();
@@ -33,6 +34,8 @@ async fn a_redis_that_was_emptied_learns_everything_anew_and_no_epoch_goes_down(
     assert_eq!(letter(&mut mail).await, "meanwhile", "nothing is lost");
     assert!(mine(&*b, &fresh).await > epoch);
     assert!(mine(&*a, &kept).await > epoch);
+    let after = ["lease_renewals_failed", "leases_lost", "letters_retransmitted"].map(counted);
+    assert!(before.iter().zip(&after).all(|(before, after)| before < after), "{before:?} {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,6 +83,7 @@ async fn letters_to_a_node_that_was_gone_for_a_while_are_not_lost_in_silence() {
     post(&*a, b.node(), "after").await;
     assert_eq!(within(mail_b.next()).await, Some(Arrival::Reset { node: a.node().clone() }));
     assert_eq!(letter(&mut mail_b).await, "after");
+    assert!(counted("link_resets") >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,4 +184,8 @@ async fn letters_survive_that_subscriptions_are_killed() {
             assert_eq!(letter(&mut mail).await, format!("{round} {number}"));
         }
     }
+}
+
+fn counted(name: &str) -> u64 {
+    count(&format!("causeway_cluster_{name}_total"))
 }

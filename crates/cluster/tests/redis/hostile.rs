@@ -4,14 +4,14 @@ use bytes::Bytes;
 use causeway_cluster::{Cluster, Redis};
 use causeway_protocol::NodeId;
 use causeway_service::clock;
-use causeway_service::metrics::Metrics;
 
-use crate::node::{LEASE, connected, joined, letter, post, secret};
+use crate::node::{LEASE, connected, count, joined, letter, post, secret};
 use crate::support::RedisServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_forgery_and_replay_are_counted_and_change_nothing() {
-    let metrics = Metrics::install();
+    // Before anything is counted.
+    assert_eq!(count("none"), 0);
     let server = RedisServer::start();
     let [a, b] = joined(&server.url()).await;
     let mut mail = b.mail().unwrap();
@@ -38,10 +38,11 @@ async fn garbage_forgery_and_replay_are_counted_and_change_nothing() {
     post(&*a, b.node(), "the next").await;
     assert_eq!(letter(&mut mail).await, "the next", "nothing came twice, and nothing is reset");
     for (reason, least) in [("malformed", 5), ("forged", 2), ("duplicate", 1)] {
-        let series = format!("causeway_cluster_frames_refused_total{{reason=\"{reason}\"}} ");
-        let page = metrics.render();
-        let count: u64 = page.lines().find_map(|line| line.strip_prefix(&series)).unwrap().parse().unwrap();
-        assert!(count >= least, "{reason}: {count}\n{page}");
+        let refused = count(&format!("causeway_cluster_frames_refused_total{{reason=\"{reason}\"}}"));
+        assert!(refused >= least, "{reason}: {refused}");
+    }
+    for counter in ["frames_sent", "frames_received"] {
+        assert!(count(&format!("causeway_cluster_{counter}_total")) >= 4, "{counter}");
     }
 }
 

@@ -10,6 +10,7 @@ use causeway_cluster::{
 use causeway_protocol::secret::Secret;
 use causeway_protocol::{Epoch, NodeId, Now, RoomId};
 use causeway_service::clock;
+use causeway_service::metrics::Metrics;
 
 use crate::support::PATIENCE;
 
@@ -126,6 +127,13 @@ pub async fn post(from: &dyn Cluster, to: &NodeId, letter: &str) {
         }
     })
     .await;
+}
+
+/// What a counter of this test process says. All tests of it count together.
+pub fn count(series: &str) -> u64 {
+    let page = Metrics::install().render();
+    let line = page.lines().find_map(|line| line.strip_prefix(&format!("{series} ")));
+    line.map_or(0, |count| count.parse().unwrap())
 }
 
 /// The next letter.

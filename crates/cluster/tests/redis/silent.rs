@@ -2,7 +2,7 @@
 
 use causeway_cluster::Cluster;
 
-use crate::node::{join_for_long, joined, letter, post, sees, within};
+use crate::node::{count, join_for_long, joined, letter, post, sees, within};
 use crate::proxy::Proxy;
 use crate::support::RedisServer;
 
@@ -10,6 +10,8 @@ use crate::support::RedisServer;
 async fn a_subscription_that_is_dead_is_found_and_made_anew() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.address()).await;
+    // Before anything is counted.
+    assert_eq!(count("causeway_cluster_subscriptions_dead_total"), 0);
     let (a, b) = (join_for_long(&server.url()).await, join_for_long(&proxy.url()).await);
     sees(&*a, b.node(), true).await;
     let mut mail = b.mail().unwrap();
@@ -22,6 +24,7 @@ async fn a_subscription_that_is_dead_is_found_and_made_anew() {
     // Commands notice by their timeout, the subscription by the probe that does not come back.
     within(opened.wait_for(|opened| *opened >= before + 2)).await.unwrap();
     assert_eq!(letter(&mut mail).await, "said to a dead line");
+    assert!(count("causeway_cluster_subscriptions_dead_total") >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
