@@ -16,7 +16,7 @@ let sender: Browser;
 let receiver: Browser;
 
 beforeAll(async () => {
-	[server, file] = await Promise.all([Server.start(), makeFile("large.bin", 512)]);
+	[server, file] = await Promise.all([Server.start(), makeFile("large.bin", 256)]);
 });
 afterAll(async () => {
 	await Promise.all([server?.stop(), file?.remove()]);

@@ -4,6 +4,8 @@ import type { Environment } from "@causeway/client";
 
 /** Surroundings whose network the test changes. */
 export class NodeEnvironment implements Environment {
+	/** What `random` gives. */
+	luck: () => number = Math.random;
 	readonly #networkChange = new Set<() => void>();
 
 	fetch(url: string, init: RequestInit): Promise<Response> {
@@ -28,7 +30,7 @@ export class NodeEnvironment implements Environment {
 	}
 
 	random(): number {
-		return Math.random();
+		return this.luck();
 	}
 
 	isOnline(): boolean {
