@@ -18,8 +18,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
 	for (const session of sessions.splice(0)) session.leave();
-	await proxy.stop();
-	await cluster.stop();
+	await proxy?.stop();
+	await cluster?.stop();
 });
 
 /** Alice comes by the load balancer, Bob straight to the second node; the room belongs to the node that made it. */
