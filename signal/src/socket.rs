@@ -1,16 +1,15 @@
-//! The TCP connection below a WebSocket, so that it can be cut.
+//! The TCP connection below a request or a WebSocket: its options, and how it is cut.
 //!
-//! The HTTP server keeps a connection whose client reads nothing open for as long as there is something to
-//! write, also after the WebSocket's actor has stopped. A second handle on the socket can shut it down.
+//! A WebSocket whose client reads nothing stays open for as long as there is something to write, also after its actor has
+//! stopped. Whoever has a [`Cut`] can end it.
 
-use std::any::Any;
 use std::net::Shutdown;
-use std::sync::{Arc, Weak};
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream;
-use socket2::{SockRef, Socket};
+use socket2::SockRef;
+use tokio::net::TcpStream;
 
 use crate::metrics;
 use crate::slots::{NoSlot, Slot};
@@ -20,17 +19,13 @@ use crate::state::Signal;
 /// actor watches.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The second handle; it lives in the connection's own data, so it is closed with the connection.
-pub(crate) struct Cutter(Arc<Socket>);
-
 /// A handle that does not keep the connection open.
 #[derive(Clone)]
-pub(crate) struct Cut(Weak<Socket>);
+pub(crate) struct Cut(Weak<TcpStream>);
 
 /// Prepares every new connection, and resets one too many: whoever opens thousands and says nothing on them has a few
 /// hundred, until their requests are overdue.
-pub(crate) fn on_connect(connection: &dyn Any, data: &mut Extensions, signal: &Signal) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+pub(crate) fn on_connect(stream: &TcpStream, data: &mut Extensions, signal: &Signal) {
     let socket = SockRef::from(stream);
     match place(stream, signal) {
         Ok(place) => data.insert(place),
@@ -43,9 +38,6 @@ pub(crate) fn on_connect(connection: &dyn Any, data: &mut Extensions, signal: &S
     let _best_effort = socket.set_tcp_nodelay(true);
     #[cfg(target_os = "linux")]
     let _best_effort = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
-    if let Ok(second) = socket.try_clone() {
-        data.insert(Cutter(Arc::new(second)));
-    }
 }
 
 /// Counts the connection. A proxy's are of many clients, whom it tells apart by itself.
@@ -59,24 +51,22 @@ fn place(stream: &TcpStream, signal: &Signal) -> Result<Option<Slot>, NoSlot> {
 }
 
 /// Without lingering the kernel drops what the client did not read, and resets the connection.
-fn reset(socket: &Socket) {
+fn reset(socket: &SockRef<'_>) {
     let _best_effort = socket.set_linger(Some(Duration::ZERO));
     let _already_down = socket.shutdown(Shutdown::Both);
 }
 
-impl Cutter {
-    pub(crate) fn handle(&self) -> Cut {
-        Cut(Arc::downgrade(&self.0))
-    }
-}
-
 impl Cut {
+    pub(crate) fn new(stream: &Rc<TcpStream>) -> Self {
+        Self(Rc::downgrade(stream))
+    }
+
     /// Ends the TCP connection if it is still there `after` this long.
     pub(crate) fn after(self, after: Duration) {
         actix_web::rt::spawn(async move {
             tokio::time::sleep(after).await;
-            if let Some(socket) = self.0.upgrade() {
-                reset(&socket);
+            if let Some(stream) = self.0.upgrade() {
+                reset(&SockRef::from(&*stream));
             }
         });
     }

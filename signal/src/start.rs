@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::rt::{self, System};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use causeway_cluster::{Bus, Cluster, Delivery, Subscription, Topic};
 use causeway_protocol::NodeId;
 use causeway_protocol::bus::BusMessage;
@@ -17,25 +17,18 @@ use tokio::task::JoinHandle;
 
 use crate::access;
 use crate::doors::RelayDoors;
-use crate::http::routes;
+use crate::http::{routes, server};
 use crate::leaving;
 use crate::mail;
 use crate::metrics;
 use crate::nodes;
 use crate::room::Counted;
 use crate::settings::{SettingProblem, SignalSettings};
-use crate::socket;
 use crate::state::Signal;
 use crate::whereabouts;
 
 /// HTTP threads if the settings leave it to us: signaling is light, and more threads only spread it thinner.
 const MOST_HTTP_THREADS: usize = 4;
-
-/// How long a request's head may take. Browsers send it in one packet.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long an idle connection is kept for the next request.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Between two sweeps of the rate limiters.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
@@ -125,21 +118,13 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
     let asked = bus.subscribe(Topic::RoomQueries);
     let signal = Arc::new(Signal::new(settings, &secret, issuer, node, bus, cluster, relay));
     let shared = web::Data::from(Arc::clone(&signal));
-    let counted = Arc::clone(&signal);
-    let server = HttpServer::new(move || {
+    let addresses =
+        vec![listener.local_addr().map_err(|source| StartError::Listen { address: http, source })?];
+    let server = server::serve(listener, threads, Arc::clone(&signal), move || {
         let extra = Arc::clone(&extra);
         App::new().app_data(shared.clone()).configure(move |config| extra(config)).configure(routes)
     })
-    .workers(threads)
-    .client_request_timeout(REQUEST_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .on_connect(move |connection, data| socket::on_connect(connection, data, &counted))
-    .disable_signals()
-    .shutdown_timeout(1)
-    .listen(listener)
     .map_err(|source| StartError::Listen { address: http, source })?;
-    let addresses = server.addrs();
-    let server = server.run();
     let mut helpers = vec![
         rt::spawn(hand_out(usage, Arc::clone(&signal))),
         rt::spawn(whereabouts::answer(asked, Arc::clone(&signal))),

@@ -8,6 +8,8 @@ mod deadline;
 mod origin;
 mod refusal;
 mod routes;
+pub(crate) mod server;
+mod upgraded;
 mod websocket;
 
 pub(crate) use refusal::Refusal;

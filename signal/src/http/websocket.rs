@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext};
 use actix_web::dev::Payload;
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use causeway_protocol::message::MAX_MESSAGE_LEN;
 use causeway_protocol::rest::ApiError;
 use causeway_protocol::{ErrorCode, SUBPROTOCOL, TOKEN_SUBPROTOCOL_PREFIX};
@@ -20,7 +20,7 @@ use crate::metrics;
 use crate::outbox::{Writer, outbox};
 use crate::session::{Session, Written};
 use crate::slots::NoSlot;
-use crate::socket::{Cut, Cutter};
+use crate::socket::Cut;
 use crate::state::Signal;
 
 /// When to try again where there is no place. Sockets come and go; a guess.
@@ -72,7 +72,7 @@ pub(crate) async fn open(
         }
         session
     });
-    let cut = request.conn_data::<Cutter>().map(Cutter::handle);
+    let cut = request.extensions().get::<Cut>().cloned();
     actix_web::rt::spawn(write(writer, socket, session, cut, linger));
     Ok(response)
 }
