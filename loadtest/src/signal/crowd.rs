@@ -390,10 +390,11 @@ impl Crowd {
 
     fn on_text(&mut self, number: u32, text: &str) {
         let heard = self.dialect.hear(text);
-        let Some(member) = self.members.get_mut(number as usize) else { return };
-        if member.stage == Stage::Leaving {
+        let leaving = |member: &Member| member.stage == Stage::Leaving;
+        if self.members.get(number as usize).is_none_or(leaving) || !self.is_news(number, heard.seq()) {
             return;
         }
+        let Some(member) = self.members.get_mut(number as usize) else { return };
         match heard {
             Heard::Open => self.hello(number),
             Heard::Inside { address, position, token } => {
@@ -409,20 +410,15 @@ impl Crowd {
                 let (_, seq) = self.checker.position(number);
                 // What was missed follows, so the number is still the old one.
                 self.checker.begins(number, position.epoch, seq);
-                self.tally.resumed += 1;
-                self.on_return(number, Some(received));
+                self.on_greeting(number, Some(received), |tally| tally.resumed += 1);
             }
             Heard::Resync { position, token, received } => {
                 member.token = Some(token.into());
-                self.tally.resynced += 1;
                 self.tally.pardoned += self.checker.pardon(number);
                 self.checker.begins(number, position.epoch, position.seq);
-                if member.stage == Stage::Entering {
-                    self.on_return(number, received);
-                }
+                self.on_greeting(number, received, |tally| tally.resynced += 1);
             }
-            Heard::Joined { peer, seq } => {
-                self.on_event(number, seq);
+            Heard::Joined { peer, seq: _ } => {
                 let newcomer = self.by_peer.get(peer.as_ref()).copied();
                 let since =
                     newcomer.and_then(|other| self.members.get(other as usize)).map(|other| other.since);
@@ -433,14 +429,12 @@ impl Crowd {
                     self.tally.joins.record(clock::nanoseconds().saturating_sub(since), 1);
                 }
             }
-            Heard::Left { peer, seq } => {
-                self.on_event(number, seq);
+            Heard::Left { peer, seq: _ } => {
                 if let Some(&other) = self.by_peer.get(peer.as_ref()) {
                     self.checker.heard(number, other, Event::Left);
                 }
             }
-            Heard::Said { from, body, seq } => {
-                self.on_event(number, seq);
+            Heard::Said { from, body, seq: _ } => {
                 let genuine = Mark::of(&body).filter(|mark| {
                     self.by_peer.get(from.as_ref()).is_some_and(|&other| other == mark.sender)
                 });
@@ -449,7 +443,7 @@ impl Crowd {
                     None => self.tally.trouble("a message that nobody sent"),
                 }
             }
-            Heard::Other { seq } => self.on_event(number, Some(seq)),
+            Heard::Other { seq: _ } => {}
             Heard::Alive(answer) => {
                 if let Some(Err(why)) = member.socket.as_mut().map(|socket| socket.say(answer)) {
                     self.over(number, &why);
@@ -461,11 +455,17 @@ impl Crowd {
         }
     }
 
-    fn on_event(&mut self, number: u32, seq: Option<u64>) {
-        if let Some(seq) = seq {
-            let (epoch, _) = self.checker.position(number);
-            self.checker.numbered(number, epoch, seq);
+    /// Whether a member has not seen the event with this number. Seeing it again is right only after a resume: a client that
+    /// follows docs/protocol.md drops it.
+    fn is_news(&mut self, number: u32, seq: Option<u64>) -> bool {
+        let Some(seq) = seq else { return true };
+        let (epoch, latest) = self.checker.position(number);
+        let back = self.members.get(number as usize).is_some_and(|member| member.back);
+        if back && seq <= latest {
+            return false;
         }
+        self.checker.numbered(number, epoch, seq);
+        true
     }
 
     fn on_said(&mut self, number: u32, mark: Mark) {
@@ -502,20 +502,28 @@ impl Crowd {
         self.advance(room);
     }
 
-    fn on_return(&mut self, number: u32, received: Option<u64>) {
+    /// A member is greeted again: on a new WebSocket, or because its room has a new owner. `received` says how much of what it
+    /// said has arrived.
+    fn on_greeting(&mut self, number: u32, received: Option<u64>, count: fn(&mut Tally)) {
         let Some(member) = self.members.get_mut(number as usize) else { return };
-        member.stage = Stage::Inside;
-        self.opening -= 1;
-        self.tally.returns.record(clock::nanoseconds().saturating_sub(member.since), 1);
+        count(&mut self.tally);
         let again = match received {
             Some(received) => member.still_to_say(received),
             None => {
-                // Nobody says what has arrived, so what was not confirmed may be lost.
+                // Nobody knows, so what was not confirmed may be lost; counting begins anew.
                 self.tally.pardoned += self.checker.pardon_from(number);
                 member.kept.clear();
+                member.taken = 0;
                 Vec::new()
             }
         };
+        if member.stage != Stage::Entering {
+            // What was said on this WebSocket arrives.
+            return;
+        }
+        member.stage = Stage::Inside;
+        self.opening -= 1;
+        self.tally.returns.record(clock::nanoseconds().saturating_sub(member.since), 1);
         let said = again
             .into_iter()
             .try_for_each(|text| member.socket.as_mut().map_or(Ok(()), |socket| socket.say(text)));

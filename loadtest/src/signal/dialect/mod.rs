@@ -89,6 +89,24 @@ pub(crate) enum Heard<'t> {
     Garbage,
 }
 
+impl Heard<'_> {
+    /// The number of an event.
+    pub(crate) const fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Joined { seq, .. } | Self::Left { seq, .. } | Self::Said { seq, .. } => *seq,
+            Self::Other { seq } => Some(*seq),
+            Self::Open
+            | Self::Inside { .. }
+            | Self::Resumed { .. }
+            | Self::Resync { .. }
+            | Self::Alive(_)
+            | Self::Refused(_)
+            | Self::Nothing
+            | Self::Garbage => None,
+        }
+    }
+}
+
 impl Dialect {
     /// When the hello is due.
     pub(crate) const fn opening(self) -> Opening {
