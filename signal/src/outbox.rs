@@ -7,14 +7,14 @@
 //! ```
 //! A full outbox is the reader's fault and ends its connection; nobody ever waits for a slow reader.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
 use bytestring::ByteString;
 use causeway_protocol::CloseCode;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::farewell::{Farewell, closing};
@@ -42,80 +42,119 @@ impl Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// The way to one client. Clones lead to the same queue.
-#[derive(Clone)]
-pub(crate) struct Outbox {
-    queue: mpsc::Sender<Frame>,
-    waiting: Arc<AtomicUsize>,
-    max_waiting: usize,
-    farewell: Arc<watch::Sender<Option<Farewell>>>,
-}
+/// Frames that a queue has room for while it is empty; a burst's room is given back. A guess: a reader that keeps up has one or two.
+const KEPT_FRAMES: usize = 8;
+
+/// The way to one client. Clones lead to the same queue. When the last one is dropped without a word, its owners have
+/// panicked.
+pub(crate) struct Outbox(Arc<Queue>);
 
 /// The other end of an [`Outbox`].
 pub(crate) struct Writer {
-    queue: mpsc::Receiver<Frame>,
-    waiting: Arc<AtomicUsize>,
-    farewell: watch::Receiver<Option<Farewell>>,
+    queue: Arc<Queue>,
     write_limit: Duration,
     linger: Duration,
 }
 
+/// One allocation for all that a connection waits with: there may be ten thousand, and most are empty.
+struct Queue {
+    state: Mutex<State>,
+    /// Told of frames and farewells. The writer alone waits for it, and looks at the state before it does.
+    changed: Notify,
+    max_messages: usize,
+    max_bytes: usize,
+}
+
+struct State {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    outboxes: usize,
+    farewell: Option<Farewell>,
+}
+
 /// An outbox and its writer.
 pub(crate) fn outbox(limits: &LimitSettings, timing: &TimingSettings) -> (Outbox, Writer) {
-    let (sender, receiver) = mpsc::channel(limits.outbox_messages);
-    let (farewell, heard) = watch::channel(None);
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let outbox = Outbox {
-        queue: sender,
-        waiting: Arc::clone(&waiting),
-        max_waiting: limits.outbox_bytes,
-        farewell: Arc::new(farewell),
-    };
+    let state = State { frames: VecDeque::new(), bytes: 0, outboxes: 1, farewell: None };
+    let queue = Arc::new(Queue {
+        state: Mutex::new(state),
+        changed: Notify::new(),
+        max_messages: limits.outbox_messages,
+        max_bytes: limits.outbox_bytes,
+    });
     let writer = Writer {
-        queue: receiver,
-        waiting,
-        farewell: heard,
+        queue: Arc::clone(&queue),
         write_limit: Duration::from_millis(timing.write_ms),
         linger: Duration::from_millis(timing.linger_ms),
     };
-    (outbox, writer)
+    (Outbox(queue), writer)
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn farewell(&self) -> Option<Farewell> {
+        self.state().farewell
+    }
+
+    fn pop(&self) -> Option<Frame> {
+        let mut state = self.state();
+        let frame = state.frames.pop_front()?;
+        state.bytes -= frame.len();
+        if state.frames.is_empty() && state.frames.capacity() > KEPT_FRAMES {
+            state.frames = VecDeque::new();
+        }
+        Some(frame)
+    }
 }
 
 impl Outbox {
     /// Queues a frame. After a farewell frames are dropped: the connection ends anyway.
     pub(crate) fn push(&self, frame: Frame) -> Result<(), Full> {
-        if self.said_farewell() {
+        let mut state = self.0.state();
+        if state.farewell.is_some() {
             return Ok(());
         }
-        let len = frame.len();
-        if self.waiting.fetch_add(len, Ordering::AcqRel) + len > self.max_waiting {
-            self.waiting.fetch_sub(len, Ordering::AcqRel);
+        let bytes = state.bytes + frame.len();
+        if bytes > self.0.max_bytes || state.frames.len() >= self.0.max_messages {
             return Err(Full);
         }
-        match self.queue.try_send(frame) {
-            // A closed queue means that the writer has said its farewell.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.waiting.fetch_sub(len, Ordering::AcqRel);
-                Err(Full)
-            }
-        }
+        state.bytes = bytes;
+        state.frames.push_back(frame);
+        drop(state);
+        self.0.changed.notify_one();
+        Ok(())
     }
 
     /// Ends the connection after what is queued; only the first farewell counts.
     pub(crate) fn close(&self, farewell: Farewell) {
-        self.farewell.send_if_modified(|said| {
-            let first = said.is_none();
-            if first {
-                *said = Some(farewell);
-            }
-            first
-        });
+        self.0.state().farewell.get_or_insert(farewell);
+        self.0.changed.notify_one();
     }
 
     /// Whether the connection is ending.
     pub(crate) fn said_farewell(&self) -> bool {
-        self.farewell.borrow().is_some()
+        self.0.farewell().is_some()
+    }
+}
+
+impl Clone for Outbox {
+    fn clone(&self) -> Self {
+        self.0.state().outboxes += 1;
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.outboxes -= 1;
+        let last = state.outboxes == 0;
+        drop(state);
+        if last {
+            self.close(Farewell::Say(CloseCode::Internal));
+        }
     }
 }
 
@@ -139,16 +178,11 @@ impl Writer {
     }
 
     async fn write_until_farewell(&mut self, socket: &mut actix_ws::Session) -> Farewell {
-        let mut farewell = self.farewell.clone();
         loop {
-            let frame = tokio::select! {
-                biased;
-                said = heard(&mut farewell) => return said,
-                frame = self.queue.recv() => frame,
+            let frame = match self.next().await {
+                Ok(frame) => frame,
+                Err(farewell) => return farewell,
             };
-            // All outboxes dropped without a word: their owners panicked.
-            let Some(frame) = frame else { return Farewell::Say(CloseCode::Internal) };
-            self.waiting.fetch_sub(frame.len(), Ordering::AcqRel);
             let written = tokio::select! {
                 biased;
                 written = timeout(self.write_limit, write(socket, frame)) => match written {
@@ -156,7 +190,7 @@ impl Writer {
                     Ok(Err(Gone)) => Err(Interrupted::Gone),
                     Err(_elapsed) => Err(Interrupted::TooSlow),
                 },
-                () = must_stop(&mut farewell) => Err(Interrupted::Farewell),
+                () = self.must_stop() => Err(Interrupted::Farewell),
             };
             match written {
                 Ok(()) | Err(Interrupted::Farewell) => {}
@@ -166,10 +200,29 @@ impl Writer {
         }
     }
 
-    async fn part(&mut self, mut socket: actix_ws::Session, farewell: Farewell) {
-        self.queue.close();
+    /// Waits for a frame, or for a farewell, which comes first.
+    async fn next(&self) -> Result<Frame, Farewell> {
+        loop {
+            if let Some(farewell) = self.queue.farewell() {
+                return Err(farewell);
+            }
+            if let Some(frame) = self.queue.pop() {
+                return Ok(frame);
+            }
+            self.queue.changed.notified().await;
+        }
+    }
+
+    /// Waits for a farewell that does not even let the frame being written finish.
+    async fn must_stop(&self) {
+        while !self.queue.farewell().is_some_and(Farewell::drops_queue) {
+            self.queue.changed.notified().await;
+        }
+    }
+
+    async fn part(&self, mut socket: actix_ws::Session, farewell: Farewell) {
         while !farewell.drops_queue()
-            && let Some(frame) = self.queue.recv().await
+            && let Some(frame) = self.queue.pop()
         {
             if write(&mut socket, frame).await.is_err() {
                 return;
@@ -197,7 +250,12 @@ impl Writer {
 impl Writer {
     /// Waits for the farewell alone.
     pub(crate) async fn farewell(&mut self) -> Farewell {
-        heard(&mut self.farewell).await
+        loop {
+            if let Some(farewell) = self.queue.farewell() {
+                return farewell;
+            }
+            self.queue.changed.notified().await;
+        }
     }
 }
 
@@ -208,23 +266,6 @@ async fn write(socket: &mut actix_ws::Session, frame: Frame) -> Result<(), Gone>
         Frame::Pong(payload) => socket.pong(&payload).await,
     };
     written.map_err(|_closed| Gone)
-}
-
-/// Waits for a farewell. The channel closes without one only if every owner is gone, by a panic.
-async fn heard(farewell: &mut watch::Receiver<Option<Farewell>>) -> Farewell {
-    match farewell.wait_for(Option::is_some).await {
-        Ok(said) => said.unwrap_or(Farewell::Nobody),
-        Err(_closed) => Farewell::Say(CloseCode::Internal),
-    }
-}
-
-/// Waits for a farewell that does not even let the frame being written finish.
-async fn must_stop(farewell: &mut watch::Receiver<Option<Farewell>>) {
-    let stops = |said: &Option<Farewell>| said.is_some_and(Farewell::drops_queue);
-    if farewell.wait_for(stops).await.is_err() {
-        // Nobody can say it any more; the write itself is limited.
-        std::future::pending::<()>().await;
-    }
 }
 
 #[cfg(test)]
@@ -241,12 +282,11 @@ mod tests {
 
     #[test]
     fn an_outbox_is_bounded_by_bytes_and_counts_them_back() {
-        let (outbox, mut writer) = with(10, 10);
+        let (outbox, writer) = with(10, 10);
         assert_eq!(outbox.push(text("123456")), Ok(()));
         assert_eq!(outbox.push(text("12345")), Err(Full));
         assert_eq!(outbox.push(text("1234")), Ok(()));
-        let sent = writer.queue.try_recv().unwrap();
-        writer.waiting.fetch_sub(sent.len(), Ordering::AcqRel);
+        assert!(writer.queue.pop().is_some());
         assert_eq!(outbox.push(text("123456")), Ok(()));
     }
 
@@ -255,9 +295,26 @@ mod tests {
         let (outbox, writer) = with(1, 10);
         outbox.close(Farewell::Say(CloseCode::Left));
         outbox.close(Farewell::Say(CloseCode::Internal));
-        assert_eq!(*writer.farewell.borrow(), Some(Farewell::Say(CloseCode::Left)));
+        assert_eq!(writer.queue.farewell(), Some(Farewell::Say(CloseCode::Left)));
         assert_eq!((outbox.push(Frame::Ping), outbox.push(Frame::Ping)), (Ok(()), Ok(())));
-        assert_eq!(writer.queue.len(), 0);
+        assert!(writer.queue.pop().is_none());
+    }
+
+    #[test]
+    fn a_burst_leaves_no_memory_behind() {
+        let (outbox, writer) = with(256, 1000);
+        (0..200).for_each(|_| assert_eq!(outbox.push(Frame::Ping), Ok(())));
+        while writer.queue.pop().is_some() {}
+        assert!(writer.queue.state().frames.capacity() <= KEPT_FRAMES);
+    }
+
+    #[test]
+    fn outboxes_that_are_dropped_without_a_word_belonged_to_somebody_who_panicked() {
+        let (outbox, writer) = with(1, 10);
+        drop(outbox.clone());
+        assert_eq!(writer.queue.farewell(), None);
+        drop(outbox);
+        assert_eq!(writer.queue.farewell(), Some(Farewell::Say(CloseCode::Internal)));
     }
 
     fn with(outbox_messages: usize, outbox_bytes: usize) -> (Outbox, Writer) {

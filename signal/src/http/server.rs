@@ -126,13 +126,10 @@ where
         let app = Rc::clone(&self.app);
         Box::pin(async move {
             let (request, upgraded) = upgraded::begin(request, framed);
-            let answered = match app.call(request).await {
-                Ok(response) => upgraded.answer(response.into()).await,
-                Err(refused) => upgraded.answer(refused.into()).await,
-            };
-            if let Err(error) = answered {
-                tracing::debug!(%error, "connection lost");
-            }
+            let response =
+                app.call(request).await.map_or_else(Into::into, |answer| answer.into().map_into_boxed_body());
+            // On its own, so that what led here can be forgotten.
+            actix_web::rt::spawn(upgraded.serve(response));
             Ok(())
         })
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_codec::{Encoder, Framed};
-use actix_http::body::MessageBody;
+use actix_http::body::{BoxBody, MessageBody};
 use actix_http::error::PayloadError;
 use actix_http::{
     BoxedPayloadStream, ConnectionType, HttpMessage, Payload, Request, Response, StatusCode, h1,
@@ -50,8 +50,15 @@ pub(super) fn begin(request: Request, framed: Framed<TcpStream, h1::Codec>) -> (
 }
 
 impl Upgraded {
+    /// Sends an answer with all of its body.
+    pub(super) async fn serve(self, response: Response<BoxBody>) {
+        if let Err(error) = self.answer(response).await {
+            tracing::debug!(%error, "connection lost");
+        }
+    }
+
     /// Sends the answer, and then its body as long as it lasts: a WebSocket's is all that the server says.
-    pub(super) async fn answer<B: MessageBody>(mut self, response: Response<B>) -> io::Result<()> {
+    async fn answer(mut self, response: Response<BoxBody>) -> io::Result<()> {
         let (mut head, body) = response.into_parts();
         let switching = head.status() == StatusCode::SWITCHING_PROTOCOLS;
         if !switching {
