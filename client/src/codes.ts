@@ -49,6 +49,7 @@ export const CLOSE_CODES = {
 	"timed-out": 4408,
 	displaced: 4409,
 	"room-closed": 4410,
+	"resumed-elsewhere": 4411,
 	"resume-refused": 4412,
 	"room-full": 4413,
 	"room-locked": 4423,
@@ -61,7 +62,9 @@ export const CLOSE_CODES = {
 /** Whether a WebSocket that closed with this code, and without a word of the server, is not to be followed by another. */
 export function isFinal(code: number): boolean {
 	// Ours: 44xx is the client's or the room's affair, 45xx the server's own.
-	if (code >= 4400 && code < 4500) return code !== CLOSE_CODES["timed-out"];
+	if (code >= 4400 && code < 4500) {
+		return code !== CLOSE_CODES["timed-out"] && code !== CLOSE_CODES["resumed-elsewhere"];
+	}
 	// RFC 6455 §7.4.1: a normal closure, data or a policy that would meet us again. 1001, 1006, 1011 and the like pass.
 	return code === 1000 || code === 1003 || (code >= 1007 && code <= 1010);
 }

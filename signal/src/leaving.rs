@@ -33,6 +33,7 @@ async fn hand_over(signal: &Arc<Signal>, id: &RoomId) {
         Some(to) => room.send(GiveAway(to)).await.unwrap_or(false),
         None => false,
     };
+    // One that another node owns by now ends its sockets here when they leave.
     if !handed {
         let _ended_by_itself = room.send(End(Ending::Draining)).await;
     }

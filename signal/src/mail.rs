@@ -8,12 +8,15 @@ use actix::prelude::SendError;
 use causeway_cluster::{Arrival, Mailbox};
 use causeway_protocol::NodeId;
 use causeway_protocol::node::{RoomLetter, Say};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use crate::attach::attach;
 use crate::metrics;
 use crate::room::{Beginning, Mail, NodeReset, RoomActor};
 use crate::state::Signal;
 
+/// How long a room is looked for that others take for this node's. Other letters wait meanwhile.
+const FIND_WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries to bring a letter to a room that is busy.
 const BUSY: Duration = Duration::from_millis(2);
 /// How often it is tried: a room that takes nothing for two seconds has a defect, and must not keep the others' letters.
@@ -47,6 +50,10 @@ async fn bring(signal: &Arc<Signal>, from: NodeId, letter: RoomLetter) {
         (None, Say::HandOver { .. }) => {
             let beginning = Beginning::Theirs { owner: from.clone(), epoch: letter.epoch };
             signal.rooms.open(&letter.room, beginning, signal).ok()
+        }
+        // A hand-over to this node may have been lost, and all others are sent here: then it begins from what was kept.
+        (None, say) if say.is_for_an_owner() => {
+            timeout(FIND_WITHIN, attach(signal, &letter.room)).await.ok().and_then(Result::ok)
         }
         (None, _) => None,
     };

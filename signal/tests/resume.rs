@@ -142,7 +142,7 @@ async fn a_half_open_socket_gives_way_to_the_one_that_resumes() {
     let (mut newer, message) = stay.resume(&server).await;
     assert!(matches!(message, ServerMessage::Resumed { .. }), "{message:?}");
     let (code, messages) = older.end().await;
-    assert_eq!(code, 4409, "{messages:?}");
+    assert_eq!(code, 4411, "{messages:?}");
     newer.send(&ClientMessage::App { to: None, data: 1.into() }).await;
     assert!(matches!(alice.next().await, ServerMessage::App { .. }));
     // The older socket's end is nobody's any more.

@@ -119,6 +119,8 @@ pub enum CloseCode {
     Displaced,
     /// 4410: the room has ended.
     RoomClosed,
+    /// 4411: the stay went on over another connection. Whoever is still here was taken for gone, and resumes with its latest token.
+    ResumedElsewhere,
     /// 4412: the stay that the resume token speaks of is over.
     ResumeRefused,
     /// 4413: the room is full.
@@ -147,6 +149,7 @@ impl CloseCode {
         Self::TimedOut,
         Self::Displaced,
         Self::RoomClosed,
+        Self::ResumedElsewhere,
         Self::ResumeRefused,
         Self::RoomFull,
         Self::RoomLocked,
@@ -169,6 +172,7 @@ impl CloseCode {
             Self::TimedOut => 4408,
             Self::Displaced => 4409,
             Self::RoomClosed => 4410,
+            Self::ResumedElsewhere => 4411,
             Self::ResumeRefused => 4412,
             Self::RoomFull => 4413,
             Self::RoomLocked => 4423,
@@ -198,6 +202,7 @@ impl CloseCode {
             Self::TimedOut => "timed-out",
             Self::Displaced => "displaced",
             Self::RoomClosed => "room-closed",
+            Self::ResumedElsewhere => "resumed-elsewhere",
             Self::ResumeRefused => "resume-refused",
             Self::RoomFull => "room-full",
             Self::RoomLocked => "room-locked",
@@ -212,7 +217,7 @@ impl CloseCode {
     #[must_use]
     pub const fn reconnect(self) -> bool {
         match self {
-            Self::TimedOut | Self::Internal | Self::Draining | Self::Stalled => true,
+            Self::TimedOut | Self::ResumedElsewhere | Self::Internal | Self::Draining | Self::Stalled => true,
             Self::Left
             | Self::TooLarge
             | Self::BadMessage

@@ -182,7 +182,7 @@ impl Room {
         let older = self.members[at].session().filter(|older| *older != session);
         self.members[at].presence = Presence::Here(session);
         if let Some(older) = older {
-            turn.close(older, CloseCode::Displaced);
+            turn.close(older, CloseCode::ResumedElsewhere);
         }
     }
 

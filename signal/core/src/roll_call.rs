@@ -96,7 +96,7 @@ impl Room {
             let known = &self.members[at].pass;
             // Two nodes may each think that they have the peer: the later connection has it.
             if (pass.joined, pass.generation) < (known.joined, known.generation) {
-                return turn.close(session, CloseCode::Displaced);
+                return turn.close(session, CloseCode::ResumedElsewhere);
             }
             let is_same = pass.series == known.series;
             let is_whole = is_same && self.members[at].received == received && self.can_replay(at, position);

@@ -117,7 +117,7 @@ fn of_two_nodes_that_announce_one_peer_the_later_connection_has_it() {
         for (session, pass) in order {
             closed.extend(test.announce(session, &pass, 0));
         }
-        assert!(matches!(closed[..], [Done::Closed { session: ALICE, code: CloseCode::Displaced }]));
+        assert!(matches!(closed[..], [Done::Closed { session: ALICE, code: CloseCode::ResumedElsewhere }]));
         assert_eq!(test.room.peers(), 1);
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Edge {
     held: Option<VecDeque<Say>>,
     /// Somebody looks for the next owner.
     pub(crate) seeking: bool,
+    /// Closes when the node that was handed the room says that it has it.
+    pub(crate) handed: Option<oneshot::Sender<()>>,
     questions: HashMap<u64, oneshot::Sender<Answer>>,
     last_question: u64,
 }
@@ -32,7 +34,15 @@ pub(crate) struct HeldTooMuch;
 
 impl Edge {
     pub(crate) fn new(owner: NodeId, epoch: Epoch) -> Self {
-        Self { owner, epoch, held: None, seeking: false, questions: HashMap::new(), last_question: 0 }
+        Self {
+            owner,
+            epoch,
+            held: None,
+            seeking: false,
+            handed: None,
+            questions: HashMap::new(),
+            last_question: 0,
+        }
     }
 
     /// For a room whose next owner is yet to be found.
@@ -92,6 +102,7 @@ impl Edge {
     /// The room is this node's now: first it hears `before`, then what was held.
     pub(crate) fn follow(&mut self, owner: NodeId, epoch: Epoch, before: Vec<Say>, desk: &Desk) {
         (self.owner, self.epoch) = (owner, epoch);
+        self.handed = None;
         for say in before.into_iter().chain(self.held.take().unwrap_or_default()) {
             desk.post(&self.owner, self.epoch, say);
         }

@@ -9,6 +9,7 @@ use causeway_protocol::record::RoomState;
 use causeway_protocol::{CloseCode, Epoch, NodeId};
 use causeway_service::clock;
 use causeway_signal_core::{Room, SessionId};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::edge::Edge;
@@ -20,7 +21,10 @@ use crate::state::Signal;
 /// How long other nodes have to hold what their sockets say. What comes later is refused, and they compare what they know.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Hand the room over to this node. Answers whether it was.
+/// How long the new owner has to say that it has the room.
+const CONFIRM: Duration = Duration::from_secs(2);
+
+/// Hand the room over to this node. Answers whether it has it.
 #[derive(Message)]
 #[rtype(result = "bool")]
 pub(crate) struct GiveAway(pub(crate) NodeId);
@@ -40,13 +44,28 @@ impl Handler<GiveAway> for RoomActor {
             let _all_or_late = timeout(PAUSE, paused).await;
             cluster.hand_over(&room, epoch, &target).await
         };
-        Box::pin(handed.into_actor(self).map(move |handed, room, _| room.on_handed(to, handed)))
+        Box::pin(handed.into_actor(self).then(move |handed, room, _| {
+            let confirmed = room.on_handed(to, handed);
+            // Closes without a word, too. One that is late finds the room in what was kept of it.
+            let confirmed = async move {
+                match confirmed {
+                    Some(confirmed) => timeout(CONFIRM, confirmed).await.is_ok(),
+                    None => false,
+                }
+            };
+            confirmed.into_actor(room)
+        }))
     }
 }
 
 impl RoomActor {
-    fn on_handed(&mut self, to: NodeId, handed: Result<Epoch, HandOverError>) -> bool {
-        let Role::Owner(owner) = &mut self.role else { return false };
+    /// Returns what closes when the new owner has the room; `None`: it is still this node's.
+    fn on_handed(
+        &mut self,
+        to: NodeId,
+        handed: Result<Epoch, HandOverError>,
+    ) -> Option<oneshot::Receiver<()>> {
+        let Role::Owner(owner) = &mut self.role else { return None };
         owner.leaving = None;
         let epoch = match handed {
             Ok(epoch) => epoch,
@@ -55,7 +74,7 @@ impl RoomActor {
                 for node in owner.far.edges() {
                     self.desk.post(node, owner.epoch, Say::Moved {});
                 }
-                return false;
+                return None;
             }
         };
         let (state, sockets) = owner.as_handed(self.desk.signal.cluster.node(), &self.seats);
@@ -65,8 +84,10 @@ impl RoomActor {
         self.desk.post(&to, epoch, Say::HandOver { state: Box::new(state), sockets });
         let mut edge = Edge::holding(to.clone(), epoch, held);
         edge.follow(to, epoch, Vec::new(), &self.desk);
+        let (handed, confirmed) = oneshot::channel();
+        edge.handed = Some(handed);
         self.role = Role::Edge(edge);
-        true
+        Some(confirmed)
     }
 
     /// The room is this node's from here on, as it stands.
@@ -81,7 +102,6 @@ impl RoomActor {
         if !matches!(self.role, Role::Edge(_)) {
             return;
         }
-        let me = self.desk.signal.cluster.node().clone();
         let (owner, nodes) = Owner::of_handed(state, sockets, epoch, &self.desk.signal);
         let Some(owner) = owner else {
             tracing::info!(room = %self.desk.room, "a room was over when it was handed over");
@@ -90,7 +110,7 @@ impl RoomActor {
         };
         tracing::info!(room = %self.desk.room, epoch = epoch.0, node = %from, "a room was handed over to this node");
         let held = self.become_owner(owner);
-        for node in nodes.iter().filter(|node| **node != me && *node != from) {
+        for node in nodes.iter().filter(|node| *node != from).chain([from]) {
             self.desk.post(node, epoch, Say::Moved {});
         }
         for say in held {
