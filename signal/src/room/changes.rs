@@ -168,6 +168,8 @@ impl RoomActor {
     pub(super) fn become_owner(&mut self, owner: Owner) -> impl Iterator<Item = Say> + use<> {
         self.registered.set_owned(Some(owner.epoch));
         self.registered.set_app(owner.room.app());
+        // Whatever term this node was in when its actor began: it owns the room in the present one.
+        self.term = self.desk.signal.lease.borrow().term;
         match std::mem::replace(&mut self.role, Role::Owner(Box::new(owner))) {
             Role::Edge(edge) => edge.into_held().into_iter(),
             Role::Owner(_) => std::collections::VecDeque::new().into_iter(),

@@ -68,6 +68,20 @@ fn redis_that_starts_again_empty_loses_no_room_and_is_not_noticed_by_rooms_of_on
     });
 }
 
+/// Found by random faults: an edge that became the owner in another term of its lease held everything for ever.
+#[test]
+fn an_owner_that_is_killed_after_redis_was_emptied_is_followed_too() {
+    run(async {
+        let scene = Scene::together(&ROOMS, seed()).await;
+        scene.strike(Fault::EmptyRedis { down: Duration::from_millis(500) }).await;
+        scene.recovers().await;
+        scene.ready().await;
+        scene.strike(Fault::Kill { node: 0, down: Duration::from_secs(1) }).await;
+        let outcome = scene.ends_well().await;
+        assert_eq!(outcome.tally.stays, STAYS, "everybody was taken back");
+    });
+}
+
 #[test]
 fn a_node_cut_off_from_redis_lives_and_says_that_it_is_not_ready() {
     run(async {
