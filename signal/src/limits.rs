@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use causeway_protocol::{Now, RoomId};
+use causeway_protocol::{Now, PeerId, RoomId};
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::DashMapStateStore;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -25,6 +25,8 @@ pub(crate) struct Limits {
     pub(crate) passwords: Keyed<Stranger>,
     pub(crate) room_passwords: Keyed<RoomId>,
     pub(crate) sockets: Keyed<Stranger>,
+    /// Messages of a peer, over all connections that it has one after the other.
+    pub(crate) peers: Keyed<(RoomId, PeerId)>,
 }
 
 impl Limits {
@@ -35,6 +37,7 @@ impl Limits {
             passwords: Keyed::per_minute(settings.passwords_per_minute),
             room_passwords: Keyed::per_minute(settings.room_passwords_per_minute),
             sockets: Keyed::per_minute(settings.sockets_per_minute),
+            peers: Keyed::new(message_quota(settings)),
         }
     }
 }
@@ -46,6 +49,7 @@ impl Limits {
             limit.tidy();
         }
         self.room_passwords.tidy();
+        self.peers.tidy();
     }
 }
 
@@ -66,7 +70,10 @@ pub(crate) struct Keyed<K: Hash + Eq + Clone> {
 
 impl<K: Hash + Eq + Clone> Keyed<K> {
     fn per_minute(count: u32) -> Self {
-        let quota = Quota::per_minute(at_least_one(count));
+        Self::new(Quota::per_minute(at_least_one(count)))
+    }
+
+    fn new(quota: Quota) -> Self {
         Self {
             limiter: RateLimiter::dashmap(quota),
             max_keys: MAX_KEYS,
@@ -83,6 +90,12 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
         self.limiter.check_key(key).map_err(|not_until| TooMany {
             retry_after: not_until.wait_time_from(DefaultClock::default().now()),
         })
+    }
+
+    /// Counts one where another limit holds as well: a store that is full lets pass whom it does not remember.
+    pub(crate) fn allows(&self, key: &K, now: Now) -> bool {
+        let has_room = self.limiter.len() < self.max_keys || self.sweep(now);
+        !has_room || self.limiter.check_key(key).is_ok()
     }
 
     /// Forgets who has been quiet; at most once a second. Says whether there is room for another key.
@@ -127,11 +140,9 @@ pub(crate) struct Ingress {
 
 impl Ingress {
     pub(crate) fn new(settings: &LimitSettings) -> Self {
-        let messages = Quota::per_second(at_least_one(settings.messages_per_second))
-            .allow_burst(at_least_one(settings.message_burst));
         let bytes = Quota::per_second(at_least_one(settings.bytes_per_second))
             .allow_burst(at_least_one(settings.byte_burst));
-        Self { messages: RateLimiter::direct(messages), bytes: RateLimiter::direct(bytes) }
+        Self { messages: RateLimiter::direct(message_quota(settings)), bytes: RateLimiter::direct(bytes) }
     }
 
     /// Whether one more message of this size is within both rates.
@@ -140,6 +151,11 @@ impl Ingress {
         let len = at_least_one(u32::try_from(len).unwrap_or(u32::MAX));
         self.messages.check().is_ok() && matches!(self.bytes.check_n(len), Ok(Ok(())))
     }
+}
+
+fn message_quota(settings: &LimitSettings) -> Quota {
+    Quota::per_second(at_least_one(settings.messages_per_second))
+        .allow_burst(at_least_one(settings.message_burst))
 }
 
 fn at_least_one(count: u32) -> NonZeroU32 {
@@ -171,6 +187,16 @@ mod tests {
         let passed = (0..100).filter(|n| limit.check(&stranger(*n), now(0)).is_ok()).count();
         assert_eq!(passed, 10);
         assert!(limit.limiter.len() <= 10);
+    }
+
+    #[test]
+    fn where_another_limit_holds_a_full_store_refuses_nobody() {
+        let limit = Keyed { max_keys: 1, ..Keyed::per_minute(1) };
+        assert!(limit.allows(&stranger(1), now(0)));
+        assert!(limit.allows(&stranger(2), now(0)) && limit.allows(&stranger(2), now(0)));
+        assert!(limit.limiter.len() <= 1);
+        let limit = Keyed::per_minute(1);
+        assert!(limit.allows(&stranger(1), now(0)) && !limit.allows(&stranger(1), now(0)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, CloseReason, ProtocolError};
 use causeway_protocol::message::{ClientMessage, Pass, Position, ServerMessage};
 use causeway_protocol::token::{JoinClaims, ResumeClaims, TokenError};
-use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION};
+use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION, PeerId, RoomId};
 use causeway_service::clock;
 use causeway_signal_core::{Gone, SessionId};
 use serde::Deserialize;
@@ -47,7 +47,11 @@ enum Place {
     /// No genuine token yet.
     Door,
     /// Handed over to this room, which may still refuse.
-    Room(Addr<RoomActor>),
+    Room {
+        room: Addr<RoomActor>,
+        /// By what the messages of its peer are counted.
+        who: (RoomId, PeerId),
+    },
 }
 
 /// The writer has said its farewell.
@@ -108,7 +112,7 @@ impl Session {
     }
 
     fn enter_room(&mut self, room: &Addr<RoomActor>, claims: JoinClaims, ctx: &mut Context<Self>) {
-        self.place = Place::Room(room.clone());
+        self.place = Place::Room { room: room.clone(), who: (claims.room.clone(), claims.sub.clone()) };
         let outbox = self.outbox.clone();
         let enter = Enter {
             session: self.id,
@@ -170,7 +174,7 @@ impl Session {
         metrics::message(message.kind());
         match &self.place {
             Place::Door => self.on_hello(&message, ctx),
-            Place::Room(room) => self.tell_room(room.send(Said { session: self.id, message }), ctx),
+            Place::Room { room, .. } => self.tell_room(room.send(Said { session: self.id, message }), ctx),
         }
     }
 
@@ -205,12 +209,15 @@ impl Session {
         };
         let ResumeClaims { room: id, pass, aud: _, exp: _ } = claims;
         if let Some(room) = self.signal.rooms.find(&id) {
-            return self.return_to(&room, pass, position, ctx);
+            return self.return_to(&room, id, pass, position, ctx);
         }
         let signal = Arc::clone(&self.signal);
-        let found = async move { attach(&signal, &id).await };
+        let found = {
+            let id = id.clone();
+            async move { attach(&signal, &id).await }
+        };
         ctx.wait(found.into_actor(self).map(move |found, session, ctx| match found {
-            Ok(room) => session.return_to(&room, pass, position, ctx),
+            Ok(room) => session.return_to(&room, id, pass, position, ctx),
             Err(NoRoom::NotFound) => {
                 session.refuse_resume(ErrorCode::RoomNotFound, CloseCode::RoomNotFound);
             }
@@ -220,8 +227,15 @@ impl Session {
         }));
     }
 
-    fn return_to(&mut self, room: &Addr<RoomActor>, pass: Pass, position: Position, ctx: &mut Context<Self>) {
-        self.place = Place::Room(room.clone());
+    fn return_to(
+        &mut self,
+        room: &Addr<RoomActor>,
+        id: RoomId,
+        pass: Pass,
+        position: Position,
+        ctx: &mut Context<Self>,
+    ) {
+        self.place = Place::Room { room: room.clone(), who: (id, pass.peer.clone()) };
         let back = Enter {
             session: self.id,
             entrance: Entrance::Resume(Box::new(pass), position),
@@ -252,7 +266,7 @@ impl Session {
         let kind = serde_json::from_str::<Tag>(text).ok().map(|tag| tag.r#type);
         match &self.place {
             Place::Door => self.refuse_entry_message(kind.as_deref().unwrap_or("")),
-            Place::Room(room) => self.tell_room(room.send(Garbled { session: self.id, kind }), ctx),
+            Place::Room { room, .. } => self.tell_room(room.send(Garbled { session: self.id, kind }), ctx),
         }
     }
 
@@ -271,6 +285,14 @@ impl Session {
     fn refuse(&mut self, code: CloseCode) {
         self.why = Gone::Refused;
         self.outbox.close(Farewell::Say(code));
+    }
+
+    /// Whether the peer may say one more: another connection brings no new burst.
+    fn peer_may(&self) -> bool {
+        match &self.place {
+            Place::Door => true,
+            Place::Room { who, .. } => self.signal.limits().peers.allows(who, clock::now()),
+        }
     }
 
     fn on_beat(&mut self) {
@@ -330,7 +352,7 @@ impl Actor for Session {
         ctx.run_interval(Duration::from_millis(timing.ping_ms), |session, _| session.on_beat());
         ctx.run_later(Duration::from_millis(timing.hello_ms), |session, _| match session.place {
             Place::Door => session.outbox.close(Farewell::Say(CloseCode::TimedOut)),
-            Place::Room(_) => {}
+            Place::Room { .. } => {}
         });
         let mut drain = self.signal.drain();
         let leave = async move {
@@ -348,7 +370,7 @@ impl Actor for Session {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.outbox.close(Farewell::Nobody);
-        if let Place::Room(room) = &self.place {
+        if let Place::Room { room, .. } = &self.place {
             let (room, went) = (room.clone(), Went { session: self.id, why: self.why });
             // Whoever waits for a busy room here must not be this actor: it is over.
             actix::spawn(async move {
@@ -378,6 +400,7 @@ impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for Session {
             return self.refuse(CloseCode::RateLimited);
         }
         match item {
+            Ok(AggregatedMessage::Text(_)) if !self.peer_may() => self.refuse(CloseCode::RateLimited),
             Ok(AggregatedMessage::Text(text)) => self.on_text(&text, ctx),
             Ok(AggregatedMessage::Binary(_)) => self.refuse(CloseCode::BadMessage),
             Ok(AggregatedMessage::Ping(payload)) => self.push(Frame::Pong(payload)),

@@ -83,9 +83,9 @@ pub struct LimitSettings {
     pub room_passwords_per_minute: u32,
     /// WebSockets opened, per address and minute.
     pub sockets_per_minute: u32,
-    /// Messages of one connection, per second in the long run.
+    /// Messages of one connection, and of one peer over all its connections, per second in the long run.
     pub messages_per_second: u32,
-    /// Messages of one connection at once: a full room's offers and candidates fit.
+    /// Messages of one connection, and of one peer, at once: a full room's offers and candidates fit.
     pub message_burst: u32,
     /// Bytes of one connection's messages, per second in the long run.
     pub bytes_per_second: u32,

@@ -5,7 +5,7 @@
 mod common;
 
 use causeway_protocol::message::{ClientMessage, ServerMessage};
-use causeway_protocol::rest::CreateRoom;
+use causeway_protocol::rest::{CreateRoom, JoinRoom};
 use causeway_protocol::{ErrorCode, PeerId};
 use causeway_signal::{LimitSettings, SignalSettings};
 use common::{Client, serve, small};
@@ -99,6 +99,35 @@ async fn a_message_of_64_kib_passes_and_a_byte_more_does_not() {
     assert!(data.as_str().unwrap().len() > LONGEST - 100);
     mallory.send_raw(Message::text(filled(LONGEST + 1))).await;
     assert_eq!(mallory.end().await.0, 1009);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_peer_that_comes_back_again_and_again_has_no_new_burst() {
+    let limits = LimitSettings { message_burst: 30, messages_per_second: 1, ..Default::default() };
+    let server = serve(SignalSettings { limits, ..small() });
+    let room = server.room(&CreateRoom::default()).await;
+    let joined = server.join(&room.room, &JoinRoom::default()).await.unwrap();
+    let mut said = 0;
+    // The token opens for a minute; each connection displaces the one before.
+    for _ in 0..3 {
+        let mut mallory = server.connect(&joined.token).await;
+        assert!(matches!(mallory.next().await, ServerMessage::Welcome { .. }));
+        for _ in 0..20 {
+            mallory.send(&ClientMessage::Ping { nonce: 1 }).await;
+        }
+        for _ in 0..20 {
+            match mallory.next().await {
+                ServerMessage::Pong { .. } => said += 1,
+                ServerMessage::Closing { code, .. } => {
+                    assert_eq!(code, 4429);
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!((30..40).contains(&said), "{said}");
     server.stop().await;
 }
 

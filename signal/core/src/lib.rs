@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod delivery;
 mod door;
 mod effect;
 mod handover;
@@ -20,6 +21,7 @@ mod talk;
 mod tokens;
 mod usage;
 
+pub use delivery::{DELIVERY_AHEAD, DELIVERY_PER_SECOND};
 pub use door::{Door, Key, RefusedEntry};
 pub use effect::{Effect, Ending, Event};
 pub use hosts::{MAX_BANS, MAX_WAITING};

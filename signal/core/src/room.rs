@@ -13,6 +13,7 @@ use causeway_protocol::record::{Ban, EventAudience as Audience, Made};
 use causeway_protocol::token::RoomRole;
 use causeway_protocol::{CloseCode, Epoch, ErrorCode, Moment, Now, RoomId, UnixSeconds};
 
+use crate::delivery::Delivery;
 use crate::door::{Door, Key, RefusedEntry};
 use crate::effect::{Effect, Ending, Event};
 use crate::input::{Input, Join, SessionId};
@@ -85,6 +86,7 @@ pub struct Room {
     pub(crate) members: Vec<Member>,
     pub(crate) waiting: Vec<Join>,
     pub(crate) ring: Ring,
+    pub(crate) delivery: Delivery,
     pub(crate) state: StateBoard,
     pub(crate) locked: bool,
     pub(crate) bans: Vec<Ban>,
@@ -157,6 +159,7 @@ impl Room {
             members: Vec::new(),
             waiting: Vec::new(),
             ring: Ring::new(RingLimits { events, ..resume.ring }),
+            delivery: Delivery::default(),
             state: StateBoard::default(),
             locked: false,
             bans: Vec::new(),
@@ -395,6 +398,7 @@ impl Room {
         let to: Vec<_> = for_whom.filter_map(Member::session).collect();
         let event = Event { seq: self.seq, text: text_of(&message(self.seq)) };
         if !to.is_empty() {
+            self.delivery.count(event.text.len(), to.len(), turn.now.moment);
             turn.push(Effect::Event { to, event: event.clone() });
         }
         let members = &mut self.members;

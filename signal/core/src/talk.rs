@@ -56,8 +56,14 @@ impl Room {
         let from = self.members[at].pass.peer.clone();
         let refused = message.kind();
         let can = self.members[at].pass.grants.can;
-        if rights::needed(&message).is_some_and(|grant| !can.contains(grant)) {
-            return turn.refuse(session, ErrorCode::NotAllowed, refused);
+        match rights::needed(&message) {
+            Some(grant) if !can.contains(grant) => {
+                return turn.refuse(session, ErrorCode::NotAllowed, refused);
+            }
+            Some(_) if !self.delivery.may(turn.now.moment) => {
+                return turn.refuse(session, ErrorCode::RateLimited, refused);
+            }
+            Some(_) | None => {}
         }
         match message {
             ClientMessage::Offer { to, sdp } => {
