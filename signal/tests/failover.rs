@@ -31,6 +31,26 @@ async fn when_the_owner_dies_another_node_takes_the_room_and_everybody_is_told_h
 }
 
 #[actix_web::test]
+async fn a_node_whose_lease_was_interrupted_before_owns_what_it_takes_later() {
+    let (mut nodes, room) = nodes_with_a_room(3).await;
+    let mut alice = member(nodes.of(1), &room).await;
+    let mut bob = member(nodes.of(2), &room).await;
+    for node in [1, 2] {
+        nodes.hub.partition(&Nodes::name(node));
+        nodes.hub.heal(&Nodes::name(node));
+    }
+    nodes.kill(0);
+    for member in [&mut alice, &mut bob] {
+        while member.epoch == FIRST_EPOCH {
+            member.until("resync").await;
+        }
+    }
+    say(&mut alice, 1).await;
+    assert_eq!(said(&bob.until("app").await), 1);
+    nodes.stop().await;
+}
+
+#[actix_web::test]
 async fn what_is_said_while_nobody_owns_the_room_is_said_to_the_next_owner() {
     let (mut nodes, room) = nodes_with_a_room(3).await;
     let mut alice = member(nodes.of(1), &room).await;
