@@ -113,6 +113,8 @@ pub struct RollCallState {
 /// Something that a member said during a roll call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeldMessage {
+    /// How many of those who wait to come in were there before it.
+    pub after: usize,
     /// Who.
     pub from: PeerId,
     /// What.
@@ -138,9 +140,6 @@ pub struct MemberState {
     pub token_expires: UnixSeconds,
     /// The oldest resume token that is still good.
     pub confirmed: u64,
-    /// The resume token with which the count of `received` began anew; 0: it began with the stay.
-    #[serde(default)]
-    pub counted_from: u64,
     /// How many of its messages the room has taken.
     pub received: u64,
     /// The highest number of an event for it that is not among the latest any more.

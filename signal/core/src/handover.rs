@@ -155,7 +155,6 @@ impl Member {
             pass: self.pass.clone(),
             token_expires: self.token_expires,
             confirmed: self.confirmed,
-            counted_from: self.counted_from,
             received: self.received,
             missed: self.missed,
         }
@@ -175,7 +174,6 @@ impl Member {
             confirmed: state.confirmed,
             token_expires: state.token_expires,
             received: state.received,
-            counted_from: state.counted_from,
             missed: state.missed,
             next_refresh: now,
         }

@@ -24,9 +24,6 @@ pub(crate) struct Member {
     pub(crate) token_expires: UnixSeconds,
     /// How many of its messages the room has taken.
     pub(crate) received: u64,
-    /// The resume token that came with the beginning of that count; 0: it began with the stay. Who shows an older one has not
-    /// heard that nobody knows how many there were before, and is told again.
-    pub(crate) counted_from: u64,
     /// The highest number of an event for it that is not kept any more.
     pub(crate) missed: u64,
     /// From when on `refresh-ice` is granted again.
@@ -113,7 +110,7 @@ impl Room {
         }
         self.make_place(turn);
         let joined = Position { epoch: self.epoch, seq: self.seq + 1 };
-        let pass = Pass { peer, name, role, grants, token, series, generation: 0, joined };
+        let pass = Pass { peer, name, role, grants, token, series, generation: 0, counted_from: 0, joined };
         let at = self.add(session, pass, exp, turn);
         let snapshot = Box::new(self.snapshot_for(at));
         self.greet(at, session, Greeting::Welcome { snapshot }, turn);
@@ -134,7 +131,6 @@ impl Room {
             pass,
             token_expires,
             received: 0,
-            counted_from: 0,
             missed: 0,
             next_refresh: turn.now.moment,
         };
@@ -196,15 +192,15 @@ impl Room {
     /// How many of a member's messages the room has taken, if the member knows since when that is counted.
     pub(crate) fn counted(&self, at: usize) -> Option<u64> {
         let member = &self.members[at];
-        (member.confirmed >= member.counted_from).then_some(member.received)
+        (member.confirmed >= member.pass.counted_from).then_some(member.received)
     }
 
     /// Nobody knows how much of what it said was taken: the count begins anew, with the token that comes with this.
     pub(crate) fn greet_uncounted(&mut self, at: usize, session: SessionId, turn: &mut Turn) {
+        let member = &mut self.members[at];
+        (member.received, member.pass.counted_from) = (0, member.pass.generation + 1);
         let snapshot = Box::new(self.snapshot_for(at));
         self.greet(at, session, Greeting::Resync { received: None, snapshot }, turn);
-        let member = &mut self.members[at];
-        (member.received, member.counted_from) = (0, member.pass.generation);
     }
 
     /// Sends what a member has missed.

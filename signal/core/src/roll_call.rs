@@ -10,6 +10,7 @@ use causeway_protocol::{CloseCode, ErrorCode, Moment, PeerId};
 
 use crate::effect::Effect;
 use crate::input::{Announce, Join, SessionId};
+use crate::members::Member;
 use crate::room::{Room, Turn};
 
 /// What waits for the end of a roll call at most: messages and joins, and bytes of messages. A guess: two seconds of a busy
@@ -45,7 +46,8 @@ impl RollCall {
             match held {
                 Held::Join(join) => joins.push(WaitingState { held: true, ..join.into() }),
                 Held::Message(from, message) => {
-                    messages.push(HeldMessage { from: from.clone(), message: message.clone() });
+                    let (from, message) = (from.clone(), message.clone());
+                    messages.push(HeldMessage { after: joins.len(), from, message });
                 }
             }
         }
@@ -55,8 +57,15 @@ impl RollCall {
 
     /// Goes on with a roll call that another owner began.
     pub(crate) fn restored(state: RollCallState, joins: Vec<Join>, now: Moment) -> Self {
-        let messages = state.messages.into_iter().map(|held| Held::Message(held.from, held.message));
-        let held = messages.chain(joins.into_iter().map(Held::Join)).collect();
+        let (mut joined, mut joins) = (0, joins.into_iter());
+        let mut held = Vec::new();
+        for HeldMessage { after, from, message } in state.messages {
+            let before = joins.by_ref().take(after.saturating_sub(joined));
+            held.extend(before.map(Held::Join));
+            joined = joined.max(after);
+            held.push(Held::Message(from, message));
+        }
+        held.extend(joins.map(Held::Join));
         Self { until: now.plus(Duration::from_millis(state.left_ms)), held, bytes: 0 }
     }
 
@@ -129,7 +138,7 @@ impl Room {
         let shown = pass.generation;
         let at = self.add_known(session, pass, turn);
         self.members[at].confirmed = shown;
-        self.members[at].counted_from = self.members[at].pass.generation + 1;
+        self.members[at].pass.counted_from = shown + 1;
         if self.roll_call.is_none() {
             self.greet_uncounted(at, session, turn);
         }
@@ -183,9 +192,13 @@ impl Room {
         for at in 0..self.members.len() {
             self.members[at].missed = self.seq;
             let Some(session) = self.members[at].session() else { continue };
-            match self.counted(at) {
-                Some(received) => self.resync(at, session, received, turn),
-                None => self.greet_uncounted(at, session, turn),
+            let Member { pass, received, confirmed, .. } = &self.members[at];
+            // An announced socket reads what it was greeted with before this. Somebody who came with a token has read what came with that.
+            let came_with_token = *confirmed != 0;
+            if came_with_token && *confirmed < pass.counted_from {
+                self.greet_uncounted(at, session, turn);
+            } else {
+                self.resync(at, session, *received, turn);
             }
         }
         for held in held {

@@ -339,6 +339,7 @@ impl Test {
             grants,
             token,
             generation: 1,
+            counted_from: 0,
             joined: position,
         };
         self.apply(Input::Resume(Resume { session, pass, position }))

@@ -8,14 +8,14 @@
 
 mod common;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use causeway_protocol::message::{ClientMessage, Greeting, Pass, Position, ServerMessage};
 use causeway_protocol::record::RoomState;
 use causeway_protocol::{CloseCode, Epoch, Moment, Now, UnixSeconds};
 use causeway_signal_core::{
-    Effect, Gone, Input, Join, Resume, ResumeLimits, RingLimits, Room, RoomSettings, SessionId,
+    Announce, Effect, Gone, Input, Join, Resume, ResumeLimits, RingLimits, Room, RoomSettings, SessionId,
 };
 use common::{guest, peer, settings};
 use proptest::prelude::*;
@@ -45,6 +45,8 @@ enum Step {
     Trim,
     /// Another owner takes the room over.
     HandOver,
+    /// The owner dies; the next has the room's record, and the nodes of the sockets announce them.
+    Death,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -61,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..20_000_u16).prop_map(Step::Pass),
         1 => Just(Step::Trim),
         1 => Just(Step::HandOver),
+        1 => Just(Step::Death),
     ]
 }
 
@@ -108,6 +111,19 @@ enum Heard {
     Text(ServerMessage),
 }
 
+/// What the node of a socket knows of it, as long as the room has not closed it and it has not seen it break.
+struct Seat {
+    pass: Pass,
+    position: Position,
+    received: u64,
+}
+
+/// What the room was given during a roll call.
+enum Held {
+    Join(usize, SessionId),
+    Message(usize, ClientMessage),
+}
+
 /// A connection, also one that is half open.
 struct Line {
     session: SessionId,
@@ -127,6 +143,8 @@ struct Client {
     /// Messages of this stay that the room has not said to have taken, by their number.
     unacknowledged: VecDeque<(u64, ClientMessage)>,
     said: u64,
+    /// It said goodbye, and says nothing more.
+    leaving: bool,
     /// Of what its stay should have heard, how much it has.
     heard: usize,
     /// In the room, by the model: its peer hears what is said.
@@ -150,6 +168,12 @@ struct World {
     words: u64,
     resume: ResumeLimits,
     clients: Vec<Client>,
+    /// By the room's numbers.
+    seats: BTreeMap<SessionId, Seat>,
+    /// The end of a roll call, and what waits for it by the model.
+    roll_call: Option<Moment>,
+    held: Vec<Held>,
+    adopts_until: Moment,
 }
 
 impl World {
@@ -160,7 +184,19 @@ impl World {
         let ttl = Duration::from_secs(1_000_000);
         let room = Room::new(RoomSettings { resume, ttl, ..settings() }, now);
         let clients = (0..CLIENTS).map(|_| Client::default()).collect();
-        Self { room, now, epoch: 1, sessions: 0, words: 0, resume, clients }
+        Self {
+            room,
+            now,
+            epoch: 1,
+            sessions: 0,
+            words: 0,
+            resume,
+            clients,
+            seats: BTreeMap::new(),
+            roll_call: None,
+            held: Vec::new(),
+            adopts_until: Moment::default(),
+        }
     }
 
     fn take(&mut self, step: Step) {
@@ -176,14 +212,16 @@ impl World {
             }
             Step::Notice(at) => {
                 if let Some(session) = self.clients[at].broken.pop() {
+                    self.seats.remove(&session);
                     self.apply(Input::Gone { session, why: Gone::Disconnected });
                 }
             }
             Step::Resume(at) => self.resume(at),
             Step::Leave(at) => {
                 let is_up = self.clients[at].line.as_ref().is_some_and(|line| line.greeted);
-                if is_up && self.clients[at].pass.is_some() {
+                if is_up && !self.clients[at].leaving {
                     self.clients[at].line.as_mut().unwrap().up.push_back(ClientMessage::Leave {});
+                    self.clients[at].leaving = true;
                 }
             }
             Step::Pass(milliseconds) => {
@@ -192,11 +230,13 @@ impl World {
             }
             Step::Trim => self.apply(Input::Trim),
             Step::HandOver => self.hand_over(),
+            Step::Death => self.die(),
         }
     }
 
     fn join(&mut self, at: usize) {
-        if self.clients[at].line.is_some() || self.clients[at].pass.is_some() {
+        let is_in = self.clients[at].pass.is_some() && !self.clients[at].leaving;
+        if self.clients[at].line.is_some() || is_in {
             return;
         }
         let session = self.connect(at);
@@ -206,6 +246,9 @@ impl World {
 
     fn resume(&mut self, at: usize) {
         let client = &self.clients[at];
+        if client.leaving {
+            return;
+        }
         let (Some(pass), Some(position), None) = (client.pass.clone(), client.position, &client.line) else {
             return;
         };
@@ -223,7 +266,7 @@ impl World {
 
     fn say(&mut self, at: usize, to: Option<usize>) {
         let client = &mut self.clients[at];
-        if client.pass.is_none() {
+        if client.pass.is_none() || client.leaving {
             return;
         }
         self.words += 1;
@@ -239,6 +282,9 @@ impl World {
     fn up(&mut self, at: usize) {
         let Some(line) = &mut self.clients[at].line else { return };
         let (Some(message), session) = (line.up.pop_front(), line.session) else { return };
+        if let Some(seat) = self.seats.get_mut(&session) {
+            seat.received += u64::from(message.counts());
+        }
         self.apply(Input::Message { session, message });
     }
 
@@ -267,10 +313,20 @@ impl World {
                         *received
                     }
                 };
-                let taken = received.expect("only an owner that had to begin anew does not know");
-                client.unacknowledged.retain(|(number, _)| *number > taken);
-                line.greeted = true;
-                line.up = client.unacknowledged.iter().map(|(_, message)| message.clone()).collect();
+                let stands = std::mem::replace(&mut line.greeted, true);
+                if let Some(taken) = received {
+                    client.unacknowledged.retain(|(number, _)| *number > taken);
+                } else {
+                    // Nobody knows: it is not said again, and may be lost.
+                    assert!(!stands, "a client that was not waiting is told that nobody counted");
+                    client.unacknowledged.clear();
+                    client.said = 0;
+                    client.owed.clear();
+                }
+                // On a connection that stands what was said is on its way.
+                if !stands {
+                    line.up = client.unacknowledged.iter().map(|(_, message)| message.clone()).collect();
+                }
             }
             Heard::Text(ServerMessage::App { seq, data, .. }) => {
                 client.see(seq);
@@ -288,13 +344,33 @@ impl World {
 
     /// Gives the room an input, moves the model beside it, and puts on its way what the room wants sent.
     fn apply(&mut self, input: Input) {
+        if self.roll_call.is_some_and(|until| until <= self.now.moment) {
+            self.roll_call = None;
+            let held = std::mem::take(&mut self.held);
+            self.perform(Input::Tick, held);
+        }
         self.lose_patience();
         self.foretell(&input);
+        self.perform(input, Vec::new());
+    }
+
+    /// What was held happens in its order, after everybody was told how the room stands. Only what a newcomer is due has to
+    /// be known at once, when it is welcomed.
+    fn perform(&mut self, input: Input, held: Vec<Held>) {
+        let mut held = VecDeque::from(held);
         for effect in self.room.apply(input, self.now) {
+            if let Effect::Greet { to, greeting: Greeting::Welcome { .. }, .. } = &effect {
+                let joins = held.iter().position(|held| matches!(held, Held::Join(_, joins) if joins == to));
+                let before = joins.map_or(0, |at| at + 1);
+                held.drain(..before).for_each(|held| self.happen(held));
+            }
             match effect {
                 Effect::Event { to, event } => {
                     let message: ServerMessage = serde_json::from_str(&event.text).unwrap();
                     for session in to {
+                        if let Some(seat) = self.seats.get_mut(&session) {
+                            seat.position.seq = event.seq;
+                        }
                         self.put(session, Heard::Text(message.clone()));
                     }
                 }
@@ -303,12 +379,26 @@ impl World {
                         self.put(session, Heard::Text(message.clone()));
                     }
                 }
-                Effect::Greet { to, pass, greeting } => self.put(to, Heard::Greeting(pass, greeting)),
+                Effect::Greet { to, pass, greeting } => {
+                    self.seat(to, &pass, &greeting);
+                    self.put(to, Heard::Greeting(pass, greeting));
+                }
                 Effect::Close { session, code } => self.close(session, code),
                 Effect::Save => {}
                 other => panic!("{other:?} was not asked for"),
             }
         }
+        held.into_iter().for_each(|held| self.happen(held));
+    }
+
+    fn seat(&mut self, session: SessionId, pass: &Pass, greeting: &Greeting) {
+        let received = match greeting {
+            Greeting::Welcome { .. } => 0,
+            Greeting::Resumed { received, .. } => *received,
+            Greeting::Resync { received, .. } => received.unwrap_or(0),
+        };
+        let position = greeting.position();
+        self.seats.insert(session, Seat { pass: pass.clone(), position, received });
     }
 
     /// What a list of who is inside knows of an input.
@@ -316,39 +406,55 @@ impl World {
         match input {
             Input::Join(join) => {
                 let at = index(&join.claims.sub);
-                self.clients[at].begin();
+                self.happen(Held::Join(at, join.session));
             }
             Input::Resume(resume) => {
+                let adopted = self.now.moment < self.adopts_until;
                 let client = &mut self.clients[index(&resume.pass.peer)];
-                if client.inside {
-                    client.away = None;
+                if client.inside || adopted {
+                    (client.inside, client.away) = (true, None);
                 }
+            }
+            Input::Announce(announce) => {
+                let client = &mut self.clients[index(&announce.pass.peer)];
+                (client.inside, client.away) = (true, None);
             }
             Input::Gone { session, .. } => {
                 let now = self.now.moment;
+                self.held.retain(|held| !matches!(held, Held::Join(_, joins) if joins == session));
                 if let Some(client) = self.clients.iter_mut().find(|client| client.is_by_the_room(*session)) {
                     client.away = Some(now);
                 }
             }
             Input::Message { session, message } => {
                 let at = self.clients.iter().position(|client| client.is_by_the_room(*session));
-                let Some(at) = at.filter(|at| self.clients[*at].inside) else { return };
-                match message {
-                    ClientMessage::App { to, data } => {
-                        let word = data.as_u64().unwrap();
-                        assert!(self.clients[at].taken.insert(word), "taken twice");
-                        for (other, client) in self.clients.iter_mut().enumerate() {
-                            let is_for = to.as_ref().is_none_or(|to| *to == name(other));
-                            if other != at && client.inside && is_for {
-                                client.due.push(word);
-                            }
-                        }
-                    }
-                    ClientMessage::Leave {} => self.clients[at].inside = false,
-                    other => panic!("{other:?} is not said here"),
+                if let Some(at) = at.filter(|at| self.clients[*at].inside) {
+                    self.happen(Held::Message(at, message.clone()));
                 }
             }
             _ => {}
+        }
+    }
+
+    /// At once, or after the roll call.
+    fn happen(&mut self, held: Held) {
+        if self.roll_call.is_some() {
+            return self.held.push(held);
+        }
+        match held {
+            Held::Join(at, _) => self.clients[at].begin(),
+            Held::Message(at, ClientMessage::App { to, data }) => {
+                let word = data.as_u64().unwrap();
+                assert!(self.clients[at].taken.insert(word), "taken twice");
+                for (other, client) in self.clients.iter_mut().enumerate() {
+                    let is_for = to.as_ref().is_none_or(|to| *to == name(other));
+                    if other != at && client.inside && is_for {
+                        client.due.push(word);
+                    }
+                }
+            }
+            Held::Message(at, ClientMessage::Leave {}) => self.clients[at].inside = false,
+            Held::Message(_, other) => panic!("{other:?} is not said here"),
         }
     }
 
@@ -369,6 +475,7 @@ impl World {
     }
 
     fn close(&mut self, session: SessionId, code: CloseCode) {
+        self.seats.remove(&session);
         for (at, client) in self.clients.iter_mut().enumerate() {
             client.broken.retain(|broken| *broken != session);
             if client.line.as_ref().is_none_or(|line| line.session != session) {
@@ -390,16 +497,62 @@ impl World {
         for member in &mut state.members {
             member.session = member.session.map(|session| session + 1_000_000);
         }
+        for waiting in &mut state.waiting {
+            waiting.session += 1_000_000;
+        }
         self.epoch += 1;
         self.room = Room::restore(state, self.resume, Epoch(self.epoch), self.now).unwrap();
+        self.renumber();
+    }
+
+    /// The new owner has numbers of its own.
+    fn renumber(&mut self) {
+        let other = |session: SessionId| SessionId(session.0 + 1_000_000);
         self.sessions += 1_000_000;
         for client in &mut self.clients {
             if let Some(line) = &mut client.line {
-                line.session.0 += 1_000_000;
+                line.session = other(line.session);
             }
-            for broken in &mut client.broken {
-                broken.0 += 1_000_000;
+            client.broken.iter_mut().for_each(|broken| *broken = other(*broken));
+        }
+        let seats = std::mem::take(&mut self.seats);
+        self.seats = seats.into_iter().map(|(session, seat)| (other(session), seat)).collect();
+        for held in &mut self.held {
+            if let Held::Join(_, session) = held {
+                *session = other(*session);
             }
+        }
+    }
+
+    /// Nothing of the room is left but its record; the nodes with sockets live. What waited for the end of a roll call is lost,
+    /// and everybody will be told so.
+    fn die(&mut self) {
+        for held in std::mem::take(&mut self.held) {
+            match held {
+                Held::Message(at, ClientMessage::App { data, .. }) => {
+                    self.clients[at].owed.remove(&data.as_u64().unwrap());
+                }
+                Held::Message(..) | Held::Join(..) => {}
+            }
+        }
+        self.epoch += 1;
+        let record = self.room.record(self.now);
+        let epoch = Epoch(self.epoch);
+        self.room = Room::from_record(record, self.resume, epoch, Room::ROLL_CALL, self.now).unwrap();
+        self.renumber();
+        self.roll_call = Some(self.now.moment.plus(Room::ROLL_CALL));
+        self.adopts_until = self.now.moment.plus(Room::ROLL_CALL).plus(GRACE);
+        for client in &mut self.clients {
+            (client.inside, client.away) = (false, None);
+            // A socket that was not greeted yet is given up by its node.
+            client.line.take_if(|line| !self.seats.contains_key(&line.session));
+        }
+        let announced = self.seats.iter().map(|(session, seat)| {
+            let Seat { pass, position, received } = seat;
+            Announce { session: *session, pass: pass.clone(), position: *position, received: *received }
+        });
+        for announce in announced.collect::<Vec<_>>() {
+            self.apply(Input::Announce(announce));
         }
     }
 
@@ -420,6 +573,7 @@ impl World {
 
     /// Everybody comes back who may, everything arrives, and is compared.
     fn finish(&mut self) {
+        self.take(Step::Pass(2000));
         for _ in 0..2 {
             self.settle();
             for at in 0..CLIENTS {
@@ -428,7 +582,7 @@ impl World {
         }
         self.settle();
         for (at, client) in self.clients.iter().enumerate() {
-            if client.pass.is_none() || client.line.is_none() {
+            if client.pass.is_none() || client.line.is_none() || client.leaving {
                 continue;
             }
             assert_eq!(client.heard, client.due.len(), "peer {at} did not hear everything");

@@ -231,6 +231,7 @@ fn pass(name: &str, joined: u64, generation: u64) -> Pass {
         token: claims.jti,
         series: name.parse().unwrap(),
         generation,
+        counted_from: 0,
         joined: Position { epoch: Epoch(1), seq: joined },
     }
 }

@@ -105,6 +105,7 @@ fn pass(generation: u64) -> Pass {
         token: claims.jti,
         series: "alice".parse().unwrap(),
         generation,
+        counted_from: 0,
         joined: Position { epoch: Epoch(1), seq: 1 },
     }
 }

@@ -114,9 +114,18 @@ pub struct Pass {
     /// Counts the tokens of a series from 1.
     #[serde(rename = "gen")]
     pub generation: u64,
+    /// The token with which the count of `received` began anew; 0: it began with the stay. Who shows an older one has not heard
+    /// that nobody knows how much of what it said before was taken, and is told again.
+    #[serde(rename = "cnt", default, skip_serializing_if = "is_zero")]
+    pub counted_from: u64,
     /// The event by which the peer joined: of two peers the one who came later is polite.
     #[serde(rename = "at")]
     pub joined: Position,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Another peer, seen from the receiver of the message.

@@ -221,6 +221,7 @@ mod tests {
                 token: claims().jti,
                 series: "s1".parse().unwrap(),
                 generation: 3,
+                counted_from: 0,
                 joined: Position { epoch: crate::Epoch(2), seq: 7 },
             },
         };
