@@ -40,7 +40,12 @@ bench: ## Measure, side by side with others in one run (docs/benchmarks.md); rea
 	$(CARGO) build --release --locked -p causeway -p causeway-loadtest
 	@test -x $(RELEASE)/competitors/bin/turn-server || $(CARGO) install $(TURN_SERVER) --locked --no-default-features \
 	  --features udp --root $(RELEASE)/competitors || echo "turn-server could not be built; its rows will not be measured"
-	$(RELEASE)/loadtest relay --standard --compare coturn,turn-server --soak 60 --out $(RELEASE)/../bench $(BENCH_FLAGS)
+	@mkdir -p $(RELEASE)/competitors
+	@cp loadtest/competitors/package.json loadtest/competitors/package-lock.json loadtest/competitors/socketio.mjs $(RELEASE)/competitors
+	@npm ci --prefix $(RELEASE)/competitors --no-audit --no-fund --silent || echo "peer and socket.io could not be installed; their rows will not be measured"
+	$(RELEASE)/loadtest relay --standard --compare coturn,turn-server --soak 60 --out $(RELEASE)/../bench $(BENCH_FLAGS); relay=$$?; \
+	$(RELEASE)/loadtest signal --standard --compare peerjs,socketio --out $(RELEASE)/../bench $(SIGNAL_BENCH_FLAGS); signal=$$?; \
+	exit $$(( relay > signal ? relay : signal ))
 
 setup: ## Install what is missing, or say exactly what to install
 	@scripts/setup

@@ -19,6 +19,8 @@ use crate::signal::http::Client;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two questions whether it is up.
 const ASK_EVERY: Duration = Duration::from_millis(50);
+/// What nodes of one installation share.
+const SECRET: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 /// What an operator would set for as much as this from one address. Everything else is as it comes.
 const SETTINGS: &str = "\
 [signal]
@@ -113,12 +115,15 @@ impl Program {
                 fs::write(&settings, SETTINGS).doing("writing settings")?;
                 let mut command = Command::new(path);
                 command
-                    .args(["serve", "--listen", "127.0.0.1", "--turn-port", "0", "--workers", "1"])
-                    .args(["--ops", "127.0.0.1:0", "--log", "warn", "--http", &address.to_string()])
+                    .args(["signal", "--http", &address.to_string()])
+                    .args(["--ops", "127.0.0.1:0", "--log", "warn"])
                     .arg("--config")
                     .arg(settings)
                     .arg("--data-dir")
                     .arg(data);
+                if let Some(redis) = redis {
+                    command.args(["--redis-url", &redis]).env("CAUSEWAY_NODE__SECRET", SECRET);
+                }
                 command
             }
             Self::Running(_) => return Err(Failure::Usage("what runs already is not started")),
@@ -164,6 +169,8 @@ impl Installation {
         }
         let redis = match program {
             Program::SocketIo(_) => Some(start_redis(cores, logs)?),
+            // What lives on one node needs none.
+            Program::Causeway(_) if nodes > 1 => Some(start_redis(cores, logs)?),
             Program::Causeway(_) | Program::PeerJs(_) | Program::Running(_) => None,
         };
         let mut running = Self { nodes: Vec::new(), processes: Vec::new(), redis };

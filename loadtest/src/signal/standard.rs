@@ -11,7 +11,7 @@ const CALM: u64 = 4_000;
 /// Joins a second.
 const JOINS: u64 = 200;
 /// What one node has to carry for a minute.
-const MANY: usize = 9_700;
+const MANY: usize = 10_000;
 const BUSY: u64 = 10_000;
 const LONG: Duration = Duration::from_secs(60);
 /// An idle connection.
@@ -50,8 +50,9 @@ pub(crate) fn rows(span: Duration, rounds: usize, waiting: Waiting) -> Vec<Row> 
     let idle = Load { work: Work::Idle, connections: MANY, ..base };
     let churn = Load { work: Work::Churn, room: 4, rate: JOINS, ..base };
     let ice = Load { work: Work::Ice, ..base };
-    let rooms = Load { room: 8, ..base };
+    let eight = Load { room: 8, ..base };
     let busy = Load { connections: MANY, room: 4, rate: BUSY, span: LONG, ..base };
+    let three = |load: Load| Load { nodes: 3, ..load };
     let storm = Load { work: Work::Storm, connections: 5_000, room: 4, rate: 2_000, ..base };
     [
         (
@@ -90,9 +91,25 @@ pub(crate) fn rows(span: Duration, rounds: usize, waiting: Waiting) -> Vec<Row> 
             CpuMicroseconds,
             vec![below(PeerJs), below(SocketIo)],
         ),
-        ("app messages in rooms of 8", rooms, rounds, CpuMicroseconds, vec![below(SocketIo)]),
+        ("app messages in rooms of 8", eight, rounds, CpuMicroseconds, vec![below(SocketIo)]),
         ("10,000 messages/s for 60 s", busy, 1, MessageMilliseconds, vec![limit(50.0)]),
         ("all connections lost and resumed", storm, rounds, ReturnMilliseconds, vec![]),
+        (
+            "three nodes: hello to peer-joined",
+            three(churn),
+            rounds,
+            JoinMilliseconds,
+            vec![limit(40.0), shown(SocketIo)],
+        ),
+        (
+            "three nodes: app messages in rooms of 8",
+            three(eight),
+            rounds,
+            CpuMicroseconds,
+            vec![below(SocketIo)],
+        ),
+        ("three nodes: p99 of the same", three(eight), rounds, MessageMilliseconds, vec![shown(SocketIo)]),
+        ("three nodes: all connections lost and resumed", three(storm), rounds, ReturnMilliseconds, vec![]),
     ]
     .into_iter()
     .map(|(name, load, rounds, measure, goals)| Row { name: name.to_owned(), load, rounds, measure, goals })
