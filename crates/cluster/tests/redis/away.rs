@@ -1,10 +1,17 @@
 //! Redis ends, stops, or is cut off from a node.
 
-use causeway_cluster::{Arrival, Claim, Cluster, ClusterError, Connection, Owner, SaveError, Standing};
-use causeway_protocol::Epoch;
+use causeway_cluster::{
+    Arrival, Bus, Claim, Cluster, ClusterError, Connection, Delivery, Owner, PublishError, Redis, RedisBus,
+    SaveError, Standing, Topic,
+};
+use causeway_protocol::bus::{BusMessage, RoomQuery};
+use causeway_protocol::{Epoch, NodeId};
 use causeway_service::clock;
 
-use crate::node::{claim, connected, count, has_term, join, joined, letter, mine, post, room, sees, within};
+use crate::node::{
+    claim, connected, count, has_term, join, join_for_long, joined, letter, mine, post, room, secret, sees,
+    within,
+};
 use crate::proxy::Proxy;
 use crate::support::RedisServer;
 
@@ -36,6 +43,39 @@ async fn a_redis_that_was_emptied_learns_everything_anew_and_no_epoch_goes_down(
     assert!(mine(&*a, &kept).await > epoch);
     let after = ["lease_renewals_failed", "leases_lost", "letters_retransmitted"].map(counted);
     assert!(before.iter().zip(&after).all(|(before, after)| before < after), "{before:?} {after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_takes_a_room_while_its_owner_may_be_on_its_way_back() {
+    let mut server = RedisServer::start();
+    let proxy = Proxy::start(server.address()).await;
+    let (a, b) = (join_for_long(&proxy.url()).await, join_for_long(&server.url()).await);
+    sees(&*b, a.node(), true).await;
+    let room = room();
+    mine(&*a, &room).await;
+    server.kill();
+    proxy.cut();
+    server.start_again();
+    has_term(&*b, 2).await;
+    assert_eq!(b.claim(&room, Epoch::NONE).await, Err(ClusterError::Settling));
+    assert!(b.nodes().borrow().contains(a.node()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bus_tells_that_it_has_a_gap_and_that_it_is_away() {
+    let mut server = RedisServer::start();
+    let redis = Redis::connect(server.url().parse().unwrap(), NodeId::random(&mut rand::rng()), clock::now);
+    let mut listens = redis.listening();
+    let bus = RedisBus::new(redis, &secret());
+    let mut heard = bus.subscribe(Topic::RoomQueries);
+    within(listens.wait_for(|listens| *listens)).await.unwrap();
+    server.kill();
+    within(listens.wait_for(|listens| !*listens)).await.unwrap();
+    let message = BusMessage::RoomQuery(RoomQuery { room: room() });
+    assert_eq!(bus.publish(message.clone()), Err(PublishError::Disconnected));
+    assert_eq!(within(heard.next()).await, Some(Delivery::Message(message)), "in this process it is heard");
+    server.start_again();
+    assert_eq!(within(heard.next()).await, Some(Delivery::Gap));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
