@@ -166,7 +166,6 @@ impl RoomActor {
 
     /// Answers what sockets here have said to an owner that was yet to be found.
     pub(super) fn become_owner(&mut self, owner: Owner) -> impl Iterator<Item = Say> + use<> {
-        self.term = self.desk.signal.lease.borrow().term;
         self.registered.set_owned(Some(owner.epoch));
         self.registered.set_app(owner.room.app());
         // Whatever term this node was in when its actor began: it owns the room in the present one.
