@@ -15,7 +15,7 @@ use causeway_signal_core::{Gone, SessionId};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::access;
+use crate::access::{self, Entered};
 use crate::attach::{NoRoom, attach};
 use crate::farewell::Farewell;
 use crate::ice::IceUrls;
@@ -129,7 +129,7 @@ impl Session {
         let (signal, token) = (Arc::clone(&self.signal), token.to_owned());
         let entered = async move { access::enter(&signal, &token, None).await };
         ctx.wait(entered.into_actor(self).map(|entered, session, ctx| match entered {
-            Ok((claims, room)) => session.enter_room(&room, claims, ctx),
+            Ok(Entered { claims, room, once: _ }) => session.enter_room(&room, claims, ctx),
             Err(refused) => {
                 metrics::refused(refused.code().as_str());
                 session.push(Frame::Text(text::of(&ServerMessage::Error {

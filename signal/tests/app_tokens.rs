@@ -55,6 +55,33 @@ async fn a_token_may_be_changed_for_a_join_token_first() {
     server.stop().await;
 }
 
+/// A kick revokes what a token was changed for until that expires. If the app's token lived longer, it would open again.
+#[actix_web::test]
+async fn what_a_token_is_changed_for_expires_with_it_unless_it_is_used_up() {
+    let server = serve(settings());
+    let now = clock::now().unix.0;
+    for (change, expected) in [
+        (json!({"sub": "alice", "exp": now + 600}), now + 600 + 30),
+        (json!({"sub": "bob", "exp": now + 600, "jti": "once"}), now + 60),
+    ] {
+        let body = JoinRoom { app_token: Some(token("app", &change)), ..Default::default() };
+        let joined = server.join(&room(), &body).await.unwrap();
+        assert!(joined.expires_at.0.abs_diff(expected) <= 5, "{change}: {joined:?}");
+    }
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_locked_room_is_told_as_that() {
+    let server = serve(settings());
+    let (mut host, _) =
+        enter(&server, &token("app", &json!({"sub": "host", "grants": {"host": true}}))).await;
+    host.send(&ClientMessage::Lock { locked: true }).await;
+    assert!(matches!(host.next().await, ServerMessage::Locked { locked: true, .. }));
+    check_refused(&server, &token("app", &json!({"sub": "bob"})), 4423, ErrorCode::RoomLocked).await;
+    server.stop().await;
+}
+
 #[actix_web::test]
 async fn whom_a_token_does_not_name_the_server_names() {
     let server = serve(settings());

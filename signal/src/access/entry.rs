@@ -17,6 +17,15 @@ use crate::room::{Admit, RoomActor};
 use crate::rooms::{self, Bounds, NewRoom, NotMade};
 use crate::state::Signal;
 
+/// Somebody whom a token of an app lets in.
+pub(crate) struct Entered {
+    /// What a join token of ours would say. They expire with the app's token.
+    pub(crate) claims: JoinClaims,
+    pub(crate) room: Addr<RoomActor>,
+    /// Whether the token was used up by this.
+    pub(crate) once: bool,
+}
+
 /// Lets the holder of an app's token into its room, past password and invite: the app has decided. `wanted` is the room
 /// that the holder asks for, if it says so.
 ///
@@ -26,7 +35,7 @@ pub(crate) async fn enter(
     signal: &Arc<Signal>,
     token: &str,
     wanted: Option<&RoomId>,
-) -> Result<(JoinClaims, Addr<RoomActor>), Refusal> {
+) -> Result<Entered, Refusal> {
     let now = clock::now();
     let Verified { key, token, grants } = signal.access.verify(token, now).await?;
     key.calls.check()?;
@@ -53,7 +62,7 @@ pub(crate) async fn enter(
         exp: token.refused_from,
         jti: token.id,
     };
-    Ok((claims, room))
+    Ok(Entered { claims, room, once: token.once })
 }
 
 /// The room of this name, made if it is not there.

@@ -12,7 +12,7 @@ use causeway_protocol::token::{AppToken, AppTokenError, Grants, KeyHint, verify_
 use tokio::sync::Notify;
 
 use crate::api_keys::ApiKeys;
-pub(crate) use entry::enter;
+pub(crate) use entry::{Entered, enter};
 pub(crate) use fetch::keep_fresh;
 use keys::Source;
 pub(crate) use keys::{ApiKey, Keys};

@@ -8,12 +8,12 @@ use causeway_protocol::rest::{
     ApiError, CreateInvite, CreateRoom, InviteCreated, JoinRoom, Joined, RoomCreated, RoomFacts,
 };
 use causeway_protocol::token::{Grants, InviteClaims, Invites, JoinClaims, JoinTokens, TokenError};
-use causeway_protocol::{ErrorCode, Now, PeerId, RoomId};
+use causeway_protocol::{ErrorCode, Now, PeerId, RoomId, UnixSeconds};
 use causeway_service::clock;
 
 use super::Refusal;
 use super::create::{self, Wanted};
-use crate::access;
+use crate::access::{self, Entered};
 use crate::attach::attach;
 use crate::client;
 use crate::name;
@@ -108,9 +108,12 @@ pub(crate) async fn join_room(
     let name = name::check(name)?;
     if let Some(token) = app_token {
         let wanted = path.parse().map_err(|_no_id| Refusal::new(ErrorCode::RoomNotFound))?;
-        let (claims, _room) = access::enter(&signal, &token, Some(&wanted)).await?;
+        let Entered { claims, room: _, once } = access::enter(&signal, &token, Some(&wanted)).await?;
         let name = claims.name.clone().or(name);
-        return Ok(joined(&signal, JoinClaims { name, ..claims }, now));
+        // A kick revokes the token by its name until it expires, and the app's token has the same name: they expire
+        // together. One that is used up opens nothing more, and neither does what it was changed for, for long.
+        let exp = if once { soon(&signal, now) } else { claims.exp };
+        return Ok(joined(&signal, &JoinClaims { name, exp, ..claims }));
     }
     let (id, room) = find(&signal, &path).await?;
     let shown = Shown { password, invite, host_token };
@@ -123,22 +126,24 @@ pub(crate) async fn join_room(
         role,
         name,
         grants: Grants::default(),
-        exp: now.unix,
+        exp: soon(&signal, now),
         jti: TokenId::random(&mut rand::rng()),
     };
-    Ok(joined(&signal, claims, now))
+    Ok(joined(&signal, &claims))
 }
 
-/// The answer with these claims as a token that opens the WebSocket soon.
-fn joined(signal: &Signal, claims: JoinClaims, now: Now) -> HttpResponse {
-    let expires_at = now.unix.plus(signal.settings().timing.join_token_seconds);
-    let claims = JoinClaims { exp: expires_at, ..claims };
-    let token = signal.joins.sign(&claims);
+/// When a token expires that opens the WebSocket after the join.
+fn soon(signal: &Signal, now: Now) -> UnixSeconds {
+    now.unix.plus(signal.settings().timing.join_token_seconds)
+}
+
+/// The answer with these claims as a token.
+fn joined(signal: &Signal, claims: &JoinClaims) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Joined {
-        token,
-        peer: claims.sub,
+        token: signal.joins.sign(claims),
+        peer: claims.sub.clone(),
         role: claims.role,
-        expires_at,
+        expires_at: claims.exp,
     })
 }
 

@@ -41,13 +41,32 @@ impl Refusal {
 
     /// How a socket is closed that asked for the same.
     pub(crate) fn close_code(&self) -> CloseCode {
-        match self.0.code.http_status() {
-            404 => CloseCode::RoomNotFound,
-            409 => CloseCode::RoomFull,
-            429 => CloseCode::RateLimited,
-            400..=499 => CloseCode::TokenRefused,
+        match self.0.code {
+            ErrorCode::RoomNotFound => CloseCode::RoomNotFound,
+            ErrorCode::RoomFull => CloseCode::RoomFull,
+            ErrorCode::RoomLocked => CloseCode::RoomLocked,
+            ErrorCode::RateLimited => CloseCode::RateLimited,
+            ErrorCode::Kicked | ErrorCode::Banned | ErrorCode::EntryDenied => CloseCode::Kicked,
             // A client that comes back by itself finds a server that can, or another.
-            _ => CloseCode::Internal,
+            ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::Degraded => CloseCode::Internal,
+            ErrorCode::BadJson
+            | ErrorCode::BadMessage
+            | ErrorCode::VersionUnsupported
+            | ErrorCode::TokenInvalid
+            | ErrorCode::TokenExpired
+            | ErrorCode::PasswordRequired
+            | ErrorCode::PasswordWrong
+            | ErrorCode::InviteInvalid
+            | ErrorCode::OriginRefused
+            | ErrorCode::NotAllowed
+            | ErrorCode::NotFound
+            | ErrorCode::MethodNotAllowed
+            | ErrorCode::PeerNotFound
+            | ErrorCode::RoomTaken
+            | ErrorCode::StateFull
+            | ErrorCode::ResumeRefused
+            | ErrorCode::TooLarge
+            | ErrorCode::UnsupportedMediaType => CloseCode::TokenRefused,
         }
     }
 
