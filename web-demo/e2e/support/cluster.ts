@@ -9,14 +9,27 @@ import { BINARY } from "./server.ts";
 
 const READY_MS = 30_000;
 
+/** Where a node listens. */
+interface Doors {
+	readonly url: string;
+	readonly ops: string;
+}
+
 /** One node. */
 export class ClusterNode {
 	readonly url: string;
+	readonly #ops: string;
 	readonly #child: ChildProcess;
 
-	constructor(url: string, child: ChildProcess) {
-		this.url = url;
+	constructor(doors: Doors, child: ChildProcess) {
+		this.url = doors.url;
+		this.#ops = doors.ops;
 		this.#child = child;
+	}
+
+	/** What it says to load balancers. */
+	async isReady(): Promise<boolean> {
+		return (await fetch(`${this.#ops}/readyz`)).ok;
 	}
 
 	/** Sends a signal and waits for the end, which SIGKILL brings at once and SIGTERM after a drain. */
@@ -49,6 +62,8 @@ export class Cluster {
 		try {
 			await answers(port);
 			for (let i = 0; i < count; i++) await cluster.add();
+			// As a load balancer does: nodes that do not know one another yet are asked for nothing.
+			for (const node of cluster.nodes) await until(() => node.isReady(), "nodes are ready");
 			return cluster;
 		} catch (error) {
 			await cluster.stop();
@@ -69,7 +84,7 @@ export class Cluster {
 		const child = spawn(BINARY, ["signal", "--config", `${name}.toml`, "--data-dir", name], {
 			stdio: ["ignore", "pipe", "pipe"],
 		});
-		const node = new ClusterNode(await address(child), child);
+		const node = new ClusterNode(await doors(child), child);
 		this.nodes.push(node);
 		return node;
 	}
@@ -109,21 +124,26 @@ async function freePort(): Promise<number> {
 
 /** Waits until Redis accepts connections. */
 async function answers(port: number): Promise<void> {
-	const until = performance.now() + READY_MS;
-	while (performance.now() < until) {
+	await until(async () => {
 		const socket = connect(port, "127.0.0.1");
 		const open = await new Promise<boolean>((resolve) => {
 			socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
 		});
 		socket.destroy();
-		if (open) return;
-		await new Promise((resolve) => setTimeout(resolve, 20));
-	}
-	throw new Error("redis-server does not start; is it installed?");
+		return open;
+	}, "redis-server starts; is it installed?");
 }
 
-/** The address that a node prints when everything is bound. */
-function address(child: ChildProcess): Promise<string> {
+async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
+	const end = performance.now() + READY_MS;
+	while (!(await holds())) {
+		if (performance.now() > end) throw new Error(`it takes too long until ${what}`);
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
+}
+
+/** The addresses that a node prints when everything is bound. */
+function doors(child: ChildProcess): Promise<Doors> {
 	return new Promise((resolve, reject) => {
 		let said = "";
 		const fail = (what: string) => reject(new Error(`the node ${what}:\n${said}`));
@@ -133,11 +153,13 @@ function address(child: ChildProcess): Promise<string> {
 			stream?.on("data", (chunk: Buffer) => {
 				said += chunk.toString();
 				if (!said.includes("Stop with")) return;
-				const line = said.split("\n").find((each) => each.includes("http://") && !each.includes("metrics"));
-				const url = /http:\/\/[^\s/]+/.exec(line ?? "")?.[0];
 				clearTimeout(timer);
-				if (url === undefined) fail("does not say its address");
-				else resolve(url.replace("localhost", "127.0.0.1"));
+				const [url, ops] = [false, true].map((metrics) => {
+					const lines = said.split("\n").filter((line) => line.includes("metrics") === metrics);
+					return /http:\/\/[^\s/]+/.exec(lines.join("\n"))?.[0].replace("localhost", "127.0.0.1");
+				});
+				if (url === undefined || ops === undefined) fail("does not say its addresses");
+				else resolve({ url, ops });
 			});
 		}
 	});
