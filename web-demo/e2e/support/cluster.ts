@@ -148,6 +148,7 @@ function doors(child: ChildProcess): Promise<Doors> {
 		let said = "";
 		const fail = (what: string) => reject(new Error(`the node ${what}:\n${said}`));
 		const timer = setTimeout(() => fail("did not become ready"), READY_MS);
+		child.once("error", () => fail(`cannot be started; build ${BINARY} with: make build`));
 		child.once("exit", () => fail("ended"));
 		for (const stream of [child.stdout, child.stderr]) {
 			stream?.on("data", (chunk: Buffer) => {
