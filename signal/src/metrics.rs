@@ -2,6 +2,7 @@
 //!
 //! Labels come from enums of ours: `type` is a message's type, `code` an error code or the way a connection ended.
 
+use causeway_protocol::message::Greeting;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use crate::slots::{Counted, NoSlot};
@@ -11,6 +12,7 @@ const ROOMS_CREATED: &str = "causeway_signal_room_created_total";
 const SESSIONS: &str = "causeway_signal_sessions";
 const CONNECTIONS: &str = "causeway_signal_connections";
 const MESSAGES: &str = "causeway_signal_messages_total";
+const GREETED: &str = "causeway_signal_greeted_total";
 const REFUSED: &str = "causeway_signal_refused_total";
 const LETTERS_REFUSED: &str = "causeway_signal_letters_refused_total";
 const JWKS: &str = "causeway_signal_jwks_fetches_total";
@@ -24,6 +26,10 @@ pub(crate) fn describe() {
     describe_gauge!(SESSIONS, "WebSockets that are open.");
     describe_gauge!(CONNECTIONS, "TCP connections that are open, those of WebSockets among them.");
     describe_counter!(MESSAGES, "Messages of clients, by type.");
+    describe_counter!(
+        GREETED,
+        "Members greeted, by `how`: `welcome`, `resumed` with nothing lost, or `resync` because something may be."
+    );
     describe_counter!(REFUSED, "Requests and messages refused, by error code.");
     describe_counter!(CLOSED, "WebSockets ended, by close code; `client` closed itself, `gone` was lost.");
     describe_counter!(LETTERS_REFUSED, "Letters of other nodes that were not acted on, by reason.");
@@ -68,6 +74,15 @@ const fn gauge_of(what: Counted) -> &'static str {
 
 pub(crate) fn message(kind: &'static str) {
     counter!(MESSAGES, "type" => kind).increment(1);
+}
+
+pub(crate) fn greeted(greeting: &Greeting) {
+    let how = match greeting {
+        Greeting::Welcome { .. } => "welcome",
+        Greeting::Resumed { .. } => "resumed",
+        Greeting::Resync { .. } => "resync",
+    };
+    counter!(GREETED, "how" => how).increment(1);
 }
 
 pub(crate) fn refused(code: &'static str) {

@@ -25,6 +25,7 @@ async fn every_metric_moves_when_what_it_counts_happens() {
 
     let mut alice = server.member(&room.room, "Alice").await;
     check(&metrics, "causeway_signal_sessions", 1);
+    check(&metrics, r#"causeway_signal_greeted_total{how="welcome"}"#, 1);
     alice.send(&ClientMessage::Offer { to: "nobody".parse().unwrap(), sdp: String::new() }).await;
     assert!(matches!(alice.next().await, ServerMessage::Error { code: ErrorCode::PeerNotFound, .. }));
     check(&metrics, r#"causeway_signal_messages_total{type="offer"}"#, 1);

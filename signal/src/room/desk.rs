@@ -105,6 +105,7 @@ impl Desk {
         now: Now,
     ) -> Result<ServerMessage, IssueError> {
         let ice = self.mint(&pass, urls, room_ends, now)?;
+        metrics::greeted(&greeting);
         let resume_token = self.signal.resumes.sign(&ResumeClaims {
             aud: ResumeTokens::AUDIENCE.to_owned(),
             room: self.room.clone(),
