@@ -118,6 +118,9 @@ impl Room {
             if is_whole {
                 return self.replay(at, session, position, turn);
             }
+            // This number is nobody's event: who comes back with one before it has not heard that something may be lost.
+            self.seq += 1;
+            self.members[at].missed = self.seq;
             return self.resync(at, session, received, turn);
         }
         let at = self.add_known(session, pass, turn);

@@ -175,6 +175,24 @@ fn after_a_link_lost_letters_who_missed_nothing_goes_on_and_who_may_have_is_told
     }
 }
 
+/// Found by random faults: an edge that had slept passed on what its sockets had said, the link lost it, and the sockets were gone.
+#[test]
+fn who_may_have_lost_something_is_told_until_it_has_heard_so() {
+    let mut test = Test::taken_up(Duration::ZERO);
+    test.announce(ALICE, &pass("alice", 1, 1), 0);
+    test.announce(BOB, &pass("bob", 2, 1), 0);
+    let latest = |test: &Test| Position { epoch: Epoch(9), seq: test.room.state(test.now).seq };
+    let seen = latest(&test);
+    let announce = Announce { session: CAROL, pass: pass("bob", 2, 1), position: seen, received: 8 };
+    assert!(test.apply(Input::Announce(announce)).iter().any(|effect| resync(effect).is_some()));
+    let told = latest(&test);
+    test.apply(Input::Gone { session: CAROL, why: Gone::Disconnected });
+    let unaware = test.resume(BOB, &pass("bob", 2, 1), seen);
+    assert_eq!(unaware.iter().find_map(resync), Some((BOB, Some(8), 1)));
+    let aware = test.resume(CAROL, &pass("bob", 2, 1), told);
+    assert!(aware.iter().all(|effect| resync(effect).is_none()), "{aware:?}");
+}
+
 struct Test {
     room: Room,
     now: Now,
