@@ -38,6 +38,8 @@ enum Shaken {
     No,
     Now,
     Until(Moment),
+    /// It handed the room over.
+    Moved,
 }
 
 /// How many members a room has, and whether they are all on one node.
@@ -150,16 +152,26 @@ impl Crowd {
 
     /// From here on something happens to this node.
     pub fn shake(&self, node: usize) {
-        for room in self.rooms.iter().filter(|room| room.home == Some(node)) {
-            *room.shaken.lock().unwrap() = Shaken::Now;
-            room.book.lock().unwrap().set_undisturbed(None);
-        }
+        self.shaken(node, Shaken::Now);
     }
 
-    /// It is over.
+    /// It is over, and the node has its rooms.
     pub fn settle(&self, node: usize) {
+        self.shaken(node, Shaken::Until(now()));
+    }
+
+    /// The node hands its rooms over: from here on they live elsewhere, and notice what happens to Redis.
+    pub fn move_rooms(&self, node: usize) {
+        self.shaken(node, Shaken::Moved);
+    }
+
+    fn shaken(&self, node: usize, how: Shaken) {
         for room in self.rooms.iter().filter(|room| room.home == Some(node)) {
-            *room.shaken.lock().unwrap() = Shaken::Until(now());
+            let mut shaken = room.shaken.lock().unwrap();
+            if *shaken != Shaken::Moved {
+                *shaken = how;
+            }
+            room.book.lock().unwrap().set_undisturbed(None);
         }
     }
 

@@ -332,7 +332,9 @@ impl<'a> Line<'a> {
                     self.life.book().note(now(), format_args!("{}: error {code}", self.stay));
                     continue;
                 }
-                Heard::Message(Message::Closing { .. }) => continue,
+                Heard::Message(Message::Closing { .. } | Message::Degraded {} | Message::Recovered {}) => {
+                    continue;
+                }
                 Heard::Message(other) => {
                     return Err(NotBack::Passing(format!("{other:?} in answer to a resume")));
                 }
@@ -381,5 +383,5 @@ fn said(from: &str, text: &str) -> Event {
 
 /// docs/protocol.md, "Close codes": whether coming back on another socket makes no sense.
 fn is_final(code: u16) -> bool {
-    (4400..4500).contains(&code) && code != 4408
+    (4400..4500).contains(&code) && code != 4408 && code != 4411
 }

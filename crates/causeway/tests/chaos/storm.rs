@@ -143,6 +143,7 @@ impl Storm {
     async fn drain(&self, number: usize) {
         let mut node = self.installation.nodes[number].lock().await;
         self.away(number);
+        self.crowd.move_rooms(number);
         let status = node.terminate().await;
         assert!(status.success(), "a drained node ended with {status}:\n{}", node.log_end());
         node.restart().await;
