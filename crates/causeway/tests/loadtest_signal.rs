@@ -60,3 +60,12 @@ fn idle_connections_are_held() {
     // Those that come first are not counted.
     assert_eq!(round["connections"], 250);
 }
+
+#[test]
+fn everybody_comes_back_when_all_connections_break() {
+    let folder = tempfile::tempdir().unwrap();
+    let round =
+        run(folder.path(), &["--work", "storm", "--connections", "12", "--room", "3", "--rate", "200"]);
+    assert_positive(&round, &["/return_ms/1", "/message_ms/1"]);
+    assert_eq!((&round["resumed"], &round["resynced"]), (&12.into(), &0.into()), "{round}");
+}

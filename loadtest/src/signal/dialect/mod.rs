@@ -151,8 +151,7 @@ impl Dialect {
     pub(crate) const fn leave(self) -> Option<&'static str> {
         match self {
             Self::Causeway => Some(r#"{"type":"leave"}"#),
-            Self::PeerJs => None,
-            Self::SocketIo => Some("41"),
+            Self::PeerJs | Self::SocketIo => None,
         }
     }
 
