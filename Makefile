@@ -1,12 +1,13 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup web build e2e fuzz bench example fmt clean
+.PHONY: help run test check setup web build e2e chaos fuzz bench example fmt clean
 
 CARGO := cargo
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 BINARY := $(RELEASE)/causeway
 FUZZ_SECONDS ?= 60
+CHAOS_SECONDS ?= 300
 TURN_SERVER := turn-server@4.1.5
 
 help: ## List these targets
@@ -28,6 +29,9 @@ check: setup web ## Formatting, lints, types and documentation; changes nothing
 
 e2e: setup build ## Move files between two Chromium processes, directly and through the relay
 	CAUSEWAY_BIN=$(abspath $(BINARY)) npm run e2e --silent
+
+chaos: ## Kill, freeze and cut nodes and Redis for CHAOS_SECONDS (300) and check every event; CAUSEWAY_CHAOS_SEED repeats
+	CAUSEWAY_CHAOS_SECONDS=$(CHAOS_SECONDS) $(CARGO) test --locked -p causeway --test chaos -- --nocapture random_faults
 
 fuzz: ## Fuzz each target for FUZZ_SECONDS (60)
 	fuzz/run all $(FUZZ_SECONDS)

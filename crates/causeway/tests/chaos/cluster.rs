@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::fault::Fault;
+use crate::plan;
 use crate::proxy::Way;
-use crate::scene::{PROMISED, Scene};
+use crate::scene::{NODES, PROMISED, Scene};
 use crate::{run, seed};
 
 const ROOMS: [usize; 5] = [3, 4, 5, 4, 3];
@@ -132,4 +133,21 @@ fn a_rolling_deploy_loses_no_event_and_no_offer() {
         let tally = scene.ends_well().await.tally;
         assert_eq!((tally.stays, tally.resyncs, tally.excused), (stays, 0, 0));
     });
+}
+
+#[test]
+fn random_faults_lose_nothing_in_silence_and_nobody_believes_two_owners() {
+    run(async {
+        let (seed, lasting) = (seed(), lasting());
+        let scene = Scene::together(&ROOMS, seed).await;
+        scene.storm.rage(plan::draw(seed, lasting, NODES)).await;
+        scene.ends_well().await;
+    });
+}
+
+/// From the environment, or a minute.
+fn lasting() -> Duration {
+    let seconds = std::env::var("CAUSEWAY_CHAOS_SECONDS");
+    let seconds = seconds.map_or(60, |seconds| seconds.parse().expect("CAUSEWAY_CHAOS_SECONDS is a number"));
+    Duration::from_secs(seconds)
 }

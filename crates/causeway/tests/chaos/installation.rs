@@ -1,6 +1,6 @@
 //! An installation: nodes, their Redis, and the network between them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -20,7 +20,7 @@ pub struct Installation {
     pub redis: Option<Mutex<Redis>>,
     pub doors: Arc<Doors>,
     pub health: Health,
-    folder: Folder,
+    _folder: Folder,
 }
 
 /// A folder that is removed unless somebody has to look at it.
@@ -85,7 +85,7 @@ impl Installation {
             health.set(number, Status::Up { ops: node.ops });
             nodes.push(Mutex::new(node));
         }
-        Self { nodes, proxies, redis, doors, health, folder }
+        Self { nodes, proxies, redis, doors, health, _folder: folder }
     }
 
     /// After a node has been started again.
@@ -101,11 +101,6 @@ impl Installation {
             ends += &format!("--- log of node {number}\n{}\n", node.lock().await.log_end());
         }
         ends
-    }
-
-    /// Where everything is kept.
-    pub fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
     }
 }
 

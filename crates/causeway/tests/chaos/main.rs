@@ -3,7 +3,6 @@
 //! `CAUSEWAY_CHAOS_SEED` repeats the faults of a run, `CAUSEWAY_CHAOS_SECONDS` (60) says how long it takes,
 //! `CAUSEWAY_CHAOS_ALOUD=1` with `--nocapture` prints everything that happens in the rooms.
 #![allow(clippy::unwrap_used, reason = "a test's panic is its message")]
-#![allow(dead_code, reason = "what happens to several nodes waits for them")]
 
 mod alone;
 mod book;

@@ -15,7 +15,6 @@ pub enum Message {
     },
     Resumed {
         epoch: u64,
-        seq: u64,
         received: u64,
         resume_token: String,
     },
