@@ -118,6 +118,7 @@ impl Mail {
         let mut links = self.links();
         for node in gone {
             if links.forget(node) {
+                metrics::reset();
                 self.letterbox.reset(node.clone());
             }
         }
