@@ -94,6 +94,9 @@ pub struct RoomState {
     /// The roll call that is not over yet, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roll_call: Option<RollCallState>,
+    /// For how many milliseconds somebody may come back whom no owner has seen; absent: nobody may. It is so after a failover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopts_ms: Option<u64>,
     /// What its members keep in it.
     pub state: Vec<StateEntry>,
     /// The latest events, in order.

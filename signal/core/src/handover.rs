@@ -108,6 +108,7 @@ impl Room {
             members: self.members.iter().map(|member| member.state(now.moment)).collect(),
             waiting: waiting.collect(),
             roll_call,
+            adopts_ms: self.adopts_until.map(|until| milliseconds(until.since(now.moment))),
             state: self.state.entries(),
             events: self.ring.iter().map(kept).collect(),
         }
@@ -116,9 +117,9 @@ impl Room {
     /// Goes on where another owner stopped. `None`: the room's time is over.
     #[must_use]
     pub fn restore(state: RoomState, resume: ResumeLimits, epoch: Epoch, now: Now) -> Option<Self> {
-        let RoomState { record, seq, lineage, members, waiting, roll_call, state, events } = state;
+        let RoomState { record, seq, lineage, members, waiting, roll_call, adopts_ms, state, events } = state;
         let mut room = Self::from_record(record, resume, epoch, Duration::ZERO, now)?;
-        room.adopts_until = None;
+        room.adopts_until = adopts_ms.map(|left| now.moment.plus(Duration::from_millis(left)));
         room.seq = seq;
         // A hand-over's successors are few; older positions than these are older than the ring.
         let latest = lineage.len().saturating_sub(MAX_LINEAGE - 1);

@@ -175,6 +175,23 @@ fn after_a_link_lost_letters_who_missed_nothing_goes_on_and_who_may_have_is_told
     }
 }
 
+/// Found by random faults: a failover, and a drain of the new owner a few seconds later.
+#[test]
+fn a_pass_is_believed_by_the_next_owner_as_long_as_by_the_one_before() {
+    let mut test = Test::taken_up(Duration::ZERO);
+    test.now = test.now.plus(Duration::from_secs(10));
+    let text = serde_json::to_string(&test.room.state(test.now)).unwrap();
+    let state = serde_json::from_str(&text).unwrap();
+    test.room = Room::restore(state, ResumeLimits::default(), Epoch(10), test.now).unwrap();
+    let position = Position { epoch: Epoch(1), seq: 50 };
+    test.now = test.now.plus(Duration::from_secs(19));
+    let back = test.resume(ALICE, &pass("alice", 1, 1), position);
+    assert_eq!(back.iter().find_map(resync), Some((ALICE, None, 0)));
+    test.now = test.now.plus(Duration::from_secs(2));
+    let late = test.resume(BOB, &pass("bob", 2, 1), position);
+    assert!(matches!(late.last(), Some(Done::Closed { code: CloseCode::ResumeRefused, .. })), "{late:?}");
+}
+
 /// Found by random faults: an edge that had slept passed on what its sockets had said, the link lost it, and the sockets were gone.
 #[test]
 fn who_may_have_lost_something_is_told_until_it_has_heard_so() {
