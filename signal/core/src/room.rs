@@ -417,7 +417,8 @@ impl Room {
 /// Remembers for whom an event is not kept any more.
 pub(crate) fn miss(members: &mut [Member], kept: &Kept) {
     for member in members.iter_mut().filter(|member| kept.audience.includes(&member.pass.peer)) {
-        member.missed = kept.event.seq;
+        // It may have missed something later already.
+        member.missed = member.missed.max(kept.event.seq);
     }
 }
 

@@ -210,6 +210,28 @@ fn who_may_have_lost_something_is_told_until_it_has_heard_so() {
     assert!(aware.iter().all(|effect| resync(effect).is_none()), "{aware:?}");
 }
 
+/// Found by random faults: what fell out of the ring was older than what was lost with the link.
+#[test]
+fn who_may_have_lost_something_is_told_so_also_when_older_events_fall_out_of_the_ring() {
+    let mut test = Test::taken_up(Duration::ZERO);
+    test.announce(ALICE, &pass("alice", 1, 1), 0);
+    test.announce(BOB, &pass("bob", 2, 1), 0);
+    let says = |test: &mut Test, times: u32| {
+        for number in 0..times {
+            test.say(ALICE, ClientMessage::App { to: None, data: number.into() });
+        }
+    };
+    says(&mut test, 10);
+    let seen = Position { epoch: Epoch(9), seq: test.room.state(test.now).seq };
+    let announce = Announce { session: CAROL, pass: pass("bob", 2, 1), position: seen, received: 8 };
+    test.apply(Input::Announce(announce));
+    test.apply(Input::Gone { session: CAROL, why: Gone::Disconnected });
+    // The ring has 256 places: some of what was said before falls out of it.
+    says(&mut test, 250);
+    let unaware = test.resume(BOB, &pass("bob", 2, 1), seen);
+    assert_eq!(unaware.iter().find_map(resync), Some((BOB, Some(8), 1)));
+}
+
 struct Test {
     room: Room,
     now: Now,
