@@ -318,11 +318,12 @@ export class Session {
 					break;
 				case "peer-left": {
 					const { peer, reason } = change;
+					// First the cause and then what it leads to: who hears that a connection closed knows why.
+					this.#events.emit("peer-left", { peer, reason });
 					// Somebody who lost only the server may still be reached; ICE finds out.
 					if (reason === "left" || reason === "refused" || reason === "kicked") {
 						this.#connections.close(peer.id, "peer-left");
 					}
-					this.#events.emit("peer-left", { peer, reason });
 					break;
 				}
 				case "peer-role":

@@ -22,6 +22,7 @@ export class PeerTransfer {
 	readonly peer: string;
 	readonly role: Task["kind"];
 	readonly #state = signal<TransferState>({ kind: "opening" });
+	#begun = false;
 	#connection: Connection;
 	/** A later connection to the same browser that does not carry the transfer yet. */
 	#next: Connection | null = null;
@@ -53,6 +54,11 @@ export class PeerTransfer {
 	/** How the transfer stands. */
 	get state(): ReadonlySignal<TransferState> {
 		return this.#state;
+	}
+
+	/** Whether the other side ever accepted, however it ended. */
+	get hasBegun(): boolean {
+		return this.#begun;
 	}
 
 	/** Whether bytes flow, or will again without anybody's doing. */
@@ -109,6 +115,7 @@ export class PeerTransfer {
 	#onReport(report: Report): void {
 		switch (report.kind) {
 			case "state":
+				if (report.state.kind === "moving") this.#begun = true;
 				this.#state.value = report.state;
 				// The proof of the way shall stand for the whole transfer, its end included.
 				if (isFinal(report.state)) void this.#observePath();

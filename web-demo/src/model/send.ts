@@ -104,14 +104,8 @@ export class SendModel {
 
 	/** Somebody who left before accepting leaves no trace; what had begun stays to be read. */
 	#forget(peer: string): void {
-		const gone = this.transfers.value.filter(
-			(transfer) => transfer.peer === peer && isUnbegun(transfer.state.value.kind),
-		);
+		const gone = this.transfers.value.filter((transfer) => transfer.peer === peer && !transfer.hasBegun);
 		for (const transfer of gone) transfer.dispose();
 		this.transfers.value = this.transfers.value.filter((transfer) => !gone.includes(transfer));
 	}
-}
-
-function isUnbegun(kind: string): boolean {
-	return kind === "opening" || kind === "offered";
 }
