@@ -45,7 +45,7 @@ pub struct ClusterSettings {
 
 impl Default for ClusterSettings {
     fn default() -> Self {
-        Self { redis_url: None, node_url: None, lease_seconds: 8 }
+        Self { redis_url: None, node_url: None, lease_seconds: LeaseTimes::default().lease.as_secs() }
     }
 }
 

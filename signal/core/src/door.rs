@@ -1,8 +1,9 @@
 //! Who may come in: the room's policy, and the invites that were used.
 
-use causeway_protocol::ids::{ApiKeyId, TokenId};
+use causeway_protocol::ids::TokenId;
+use causeway_protocol::node::{ShownKey, ShownOnce};
 use causeway_protocol::token::RoomRole;
-use causeway_protocol::{ErrorCode, PeerId, UnixSeconds};
+use causeway_protocol::{ErrorCode, UnixSeconds};
 
 use crate::tokens::{TokenSet, TooMany};
 
@@ -15,35 +16,6 @@ pub struct Door {
     pub invite_only: bool,
     /// Guests wait until a host admits them, whatever they showed; also where no host is there yet.
     pub lobby: bool,
-}
-
-/// What somebody shows at the door. Signatures and passwords are already verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// Nothing.
-    None,
-    /// The right password.
-    Password,
-    /// A genuine invite for this room.
-    Invite {
-        /// Which.
-        id: TokenId,
-        /// Until when the room must remember that it was used.
-        expires_at: UnixSeconds,
-    },
-    /// The host token of this room.
-    Host,
-    /// A genuine token of an app for this room.
-    App {
-        /// The key that the token is of. It opens the rooms that it made, and no others.
-        key: ApiKeyId,
-        /// Whom it names.
-        peer: PeerId,
-        /// What it makes of the peer.
-        role: RoomRole,
-        /// If it opens once: which it is, and until when the room must remember that it was used.
-        once: Option<(TokenId, UnixSeconds)>,
-    },
 }
 
 /// Why somebody stays outside.
@@ -97,24 +69,26 @@ impl Door {
     /// requests with the same invite exactly one passes.
     pub(crate) fn pass(
         self,
-        key: Key,
+        key: ShownKey,
         used: &mut TokenSet,
         now: UnixSeconds,
     ) -> Result<RoomRole, RefusedEntry> {
         match key {
-            Key::Host => Ok(RoomRole::Host),
-            Key::App { once: None, role, .. } => Ok(role),
-            Key::App { once: Some((id, until)), role, .. } => {
+            ShownKey::Host => Ok(RoomRole::Host),
+            ShownKey::App { once: None, role, .. } => Ok(role),
+            ShownKey::App { once: Some(ShownOnce { id, expires_at: until }), role, .. } => {
                 redeem(used, id, until, now).map(|()| role).map_err(|refused| match refused {
                     RefusedEntry::InviteInvalid => RefusedEntry::TokenUsed,
                     other => other,
                 })
             }
-            Key::Invite { id, expires_at } => redeem(used, id, expires_at, now).map(|()| RoomRole::Guest),
-            Key::Password | Key::None if self.invite_only => Err(RefusedEntry::InviteInvalid),
-            Key::Password => Ok(RoomRole::Guest),
-            Key::None if self.password => Err(RefusedEntry::PasswordRequired),
-            Key::None => Ok(RoomRole::Guest),
+            ShownKey::Invite { id, expires_at } => {
+                redeem(used, id, expires_at, now).map(|()| RoomRole::Guest)
+            }
+            ShownKey::Password | ShownKey::None if self.invite_only => Err(RefusedEntry::InviteInvalid),
+            ShownKey::Password => Ok(RoomRole::Guest),
+            ShownKey::None if self.password => Err(RefusedEntry::PasswordRequired),
+            ShownKey::None => Ok(RoomRole::Guest),
         }
     }
 }
@@ -141,14 +115,14 @@ mod tests {
     fn every_key_at_every_door() {
         let (open, password, invite) = (door(false, false), door(true, false), door(false, true));
         let both = door(true, true);
-        check(open, &Key::None, Ok(RoomRole::Guest));
-        check(password, &Key::None, Err(RefusedEntry::PasswordRequired));
-        check(password, &Key::Password, Ok(RoomRole::Guest));
-        check(invite, &Key::None, Err(RefusedEntry::InviteInvalid));
-        check(both, &Key::None, Err(RefusedEntry::InviteInvalid));
-        check(both, &Key::Password, Err(RefusedEntry::InviteInvalid));
+        check(open, &ShownKey::None, Ok(RoomRole::Guest));
+        check(password, &ShownKey::None, Err(RefusedEntry::PasswordRequired));
+        check(password, &ShownKey::Password, Ok(RoomRole::Guest));
+        check(invite, &ShownKey::None, Err(RefusedEntry::InviteInvalid));
+        check(both, &ShownKey::None, Err(RefusedEntry::InviteInvalid));
+        check(both, &ShownKey::Password, Err(RefusedEntry::InviteInvalid));
         for any in [open, password, invite, both] {
-            check(any, &Key::Host, Ok(RoomRole::Host));
+            check(any, &ShownKey::Host, Ok(RoomRole::Host));
             check(any, &invite_key("i", 60), Ok(RoomRole::Guest));
         }
     }
@@ -172,11 +146,11 @@ mod tests {
         Door { password, invite_only, lobby: false }
     }
 
-    fn invite_key(id: &str, seconds: u64) -> Key {
-        Key::Invite { id: id.parse().unwrap(), expires_at: NOW.plus(seconds) }
+    fn invite_key(id: &str, seconds: u64) -> ShownKey {
+        ShownKey::Invite { id: id.parse().unwrap(), expires_at: NOW.plus(seconds) }
     }
 
-    fn check(door: Door, key: &Key, expected: Result<RoomRole, RefusedEntry>) {
+    fn check(door: Door, key: &ShownKey, expected: Result<RoomRole, RefusedEntry>) {
         assert_eq!(door.pass(key.clone(), &mut TokenSet::default(), NOW), expected, "{door:?} {key:?}");
     }
 }

@@ -22,7 +22,7 @@ mod tokens;
 mod usage;
 
 pub use delivery::{DELIVERY_AHEAD, DELIVERY_PER_SECOND};
-pub use door::{Door, Key, RefusedEntry};
+pub use door::{Door, RefusedEntry};
 pub use effect::{Effect, Ending, Event};
 pub use hosts::{MAX_BANS, MAX_WAITING};
 pub use input::{Announce, Dismissal, Gone, Input, Join, Resume, SessionId};

@@ -9,12 +9,13 @@ use bytestring::ByteString;
 use causeway_protocol::bus::RelayUsage;
 use causeway_protocol::ids::ApiKeyId;
 use causeway_protocol::message::ServerMessage;
+use causeway_protocol::node::ShownKey;
 use causeway_protocol::record::{Ban, EventAudience as Audience, Made};
 use causeway_protocol::token::RoomRole;
 use causeway_protocol::{CloseCode, Epoch, ErrorCode, Moment, Now, RoomId, UnixSeconds};
 
 use crate::delivery::Delivery;
-use crate::door::{Door, Key, RefusedEntry};
+use crate::door::{Door, RefusedEntry};
 use crate::effect::{Effect, Ending, Event};
 use crate::input::{Input, Join, SessionId};
 use crate::members::Member;
@@ -263,18 +264,18 @@ impl Room {
     /// # Errors
     /// [`RefusedEntry`]; nothing has changed then. A room that is full now may have a place when the token is
     /// used, and the other way round: the join decides.
-    pub fn admit(&mut self, key: Key, now: Now) -> Result<Admission, RefusedEntry> {
+    pub fn admit(&mut self, key: ShownKey, now: Now) -> Result<Admission, RefusedEntry> {
         if self.over(now) {
             return Err(RefusedEntry::Ended);
         }
         let comes_back = match &key {
-            Key::App { key, .. } if self.made.app.as_ref() != Some(key) => {
+            ShownKey::App { key, .. } if self.made.app.as_ref() != Some(key) => {
                 return Err(RefusedEntry::OtherApp);
             }
-            Key::App { peer, .. } => self.members.iter().any(|member| member.pass.peer == *peer),
-            Key::None | Key::Password | Key::Invite { .. } | Key::Host => false,
+            ShownKey::App { peer, .. } => self.members.iter().any(|member| member.pass.peer == *peer),
+            ShownKey::None | ShownKey::Password | ShownKey::Invite { .. } | ShownKey::Host => false,
         };
-        let is_host = matches!(&key, Key::Host | Key::App { role: RoomRole::Host, .. });
+        let is_host = matches!(&key, ShownKey::Host | ShownKey::App { role: RoomRole::Host, .. });
         if self.locked && !is_host && !comes_back {
             return Err(RefusedEntry::Locked);
         }
@@ -282,8 +283,10 @@ impl Room {
             return Err(RefusedEntry::Full);
         }
         let effects = match &key {
-            Key::Invite { .. } | Key::App { once: Some(_), .. } => vec![Effect::Save],
-            Key::None | Key::Password | Key::Host | Key::App { once: None, .. } => Vec::new(),
+            ShownKey::Invite { .. } | ShownKey::App { once: Some(_), .. } => vec![Effect::Save],
+            ShownKey::None | ShownKey::Password | ShownKey::Host | ShownKey::App { once: None, .. } => {
+                Vec::new()
+            }
         };
         let role = self.door.pass(key, &mut self.used_invites, now.unix)?;
         Ok(Admission { role, effects })

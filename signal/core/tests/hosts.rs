@@ -7,10 +7,11 @@ mod common;
 use std::time::Duration;
 
 use causeway_protocol::message::{ClientMessage, LeaveReason, Position, ServerMessage, Snapshot};
+use causeway_protocol::node::ShownKey;
 use causeway_protocol::token::{Grant, GrantSet, Grants, JoinClaims, RoomRole};
 use causeway_protocol::{CloseCode, ErrorCode, Moment, Now, UnixSeconds};
 use causeway_signal_core::{
-    Door, Gone, Input, Join, Key, MAX_WAITING, RefusedEntry, Resume, Room, RoomSettings, SessionId,
+    Door, Gone, Input, Join, MAX_WAITING, RefusedEntry, Resume, Room, RoomSettings, SessionId,
 };
 use common::{Done, done, guest, peer, settings};
 use serde_json::{Value, json};
@@ -147,8 +148,8 @@ fn a_locked_room_takes_no_newcomer_but_hosts_and_those_who_are_in() {
             Done::Closed { code: CloseCode::RoomLocked, .. }
         ]
     ));
-    assert_eq!(test.room.admit(Key::None, test.now).unwrap_err(), RefusedEntry::Locked);
-    assert_eq!(test.room.admit(Key::Host, test.now).unwrap().role, RoomRole::Host);
+    assert_eq!(test.room.admit(ShownKey::None, test.now).unwrap_err(), RefusedEntry::Locked);
+    assert_eq!(test.room.admit(ShownKey::Host, test.now).unwrap().role, RoomRole::Host);
     assert!(snapshot(&test.join(DAVE, "bob")).is_some_and(|snapshot| snapshot.locked));
     test.say(HOST, json!({"type": "lock", "locked": false}));
     assert!(snapshot(&test.join(CAROL, "carol")).is_some());

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use causeway_protocol::bus::{RelayFacts, RelayUsage};
 use causeway_protocol::message::{ClientMessage, LeaveReason, Politeness, ServerMessage, Snapshot};
+use causeway_protocol::node::ShownKey;
 use causeway_protocol::token::RoomRole;
 use causeway_protocol::{CloseCode, Epoch, ErrorCode, Moment, Now, UnixSeconds};
 use causeway_signal_core::{
-    Ending, Gone, ICE_REFRESH_INTERVAL, Input, Join, Key, RefusedEntry, ResumeLimits, Room, RoomSettings,
+    Ending, Gone, ICE_REFRESH_INTERVAL, Input, Join, RefusedEntry, ResumeLimits, Room, RoomSettings,
     SessionId,
 };
 use common::{Done, done, guest, peer, settings};
@@ -88,7 +89,7 @@ fn a_full_room_takes_nobody_but_a_peer_that_comes_back() {
         matches!(effects[..], [Done::Closed { session: SessionId(4), code: CloseCode::RoomFull }]),
         "{effects:?}"
     );
-    assert_eq!(test.admit(Key::None), Err(RefusedEntry::Full));
+    assert_eq!(test.admit(ShownKey::None), Err(RefusedEntry::Full));
     test.join(SessionId(5), "alice");
     assert_eq!(test.room.peers(), 3);
 }
@@ -155,7 +156,7 @@ fn an_empty_room_stays_until_its_time_is_over() {
     test.say(ALICE, ClientMessage::Leave {});
     test.now = test.start.plus(TTL - Duration::from_millis(1));
     assert!(test.apply(Input::Tick).is_empty());
-    assert_eq!(test.admit(Key::None), Ok(RoomRole::Guest));
+    assert_eq!(test.admit(ShownKey::None), Ok(RoomRole::Guest));
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn a_room_ends_at_its_time_with_everybody_in_it() {
 fn a_room_is_over_at_its_time_even_if_the_timer_is_late() {
     let mut test = TestRoom::with(&[(ALICE, "alice")]);
     test.now = test.start.plus(TTL);
-    assert_eq!(test.admit(Key::Host), Err(RefusedEntry::Ended));
+    assert_eq!(test.admit(ShownKey::Host), Err(RefusedEntry::Ended));
     let effects = test.join(BOB, "bob");
     assert!(
         matches!(
@@ -262,7 +263,7 @@ fn what_a_relay_counted_for_strangers_or_other_rooms_is_nobodys_business() {
 #[test]
 fn an_invite_shown_at_a_full_room_is_not_used_up() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob"), (CAROL, "carol")]);
-    let invite = Key::Invite { id: "i".parse().unwrap(), expires_at: test.now.unix.plus(60) };
+    let invite = ShownKey::Invite { id: "i".parse().unwrap(), expires_at: test.now.unix.plus(60) };
     assert_eq!(test.admit(invite.clone()), Err(RefusedEntry::Full));
     test.say(CAROL, ClientMessage::Leave {});
     assert_eq!(test.admit(invite.clone()), Ok(RoomRole::Guest));
@@ -289,7 +290,7 @@ impl TestRoom {
         test
     }
 
-    fn admit(&mut self, key: Key) -> Result<RoomRole, RefusedEntry> {
+    fn admit(&mut self, key: ShownKey) -> Result<RoomRole, RefusedEntry> {
         self.room.admit(key, self.now).map(|admission| admission.role)
     }
 

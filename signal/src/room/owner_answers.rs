@@ -2,10 +2,10 @@
 
 use causeway_protocol::ErrorCode;
 use causeway_protocol::ids::ApiKeyId;
-use causeway_protocol::node::{Answer, Question, ShownKey, ShownOnce};
+use causeway_protocol::node::{Answer, Question, ShownKey};
 use causeway_protocol::rest::RoomFacts;
 use causeway_protocol::token::RoomRole;
-use causeway_signal_core::{Admission, Key};
+use causeway_signal_core::Admission;
 
 use super::owner::{Around, Owner};
 use crate::password::PasswordHash;
@@ -33,16 +33,6 @@ impl Owner {
 
     /// Lets somebody with a verified key in, or says why not.
     pub(crate) fn admit(&mut self, key: ShownKey, around: &mut Around<'_>) -> Result<RoomRole, ErrorCode> {
-        let key = match key {
-            ShownKey::None => Key::None,
-            ShownKey::Password => Key::Password,
-            ShownKey::Invite { id, expires_at } => Key::Invite { id, expires_at },
-            ShownKey::Host => Key::Host,
-            ShownKey::App { key, peer, role, once } => {
-                let once = once.map(|ShownOnce { id, expires_at }| (id, expires_at));
-                Key::App { key, peer, role, once }
-            }
-        };
         let admitted = self.room.admit(key, around.now).map_err(|refused| refused.code());
         let Admission { role, effects } = admitted?;
         // None of them ends the room.

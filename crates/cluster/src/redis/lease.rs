@@ -54,7 +54,7 @@ impl LeaseTimes {
 
 impl Default for LeaseTimes {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(10) }
+        Self { lease: Duration::from_secs(8) }
     }
 }
 
