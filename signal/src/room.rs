@@ -177,12 +177,13 @@ impl RoomActor {
         self.arm(ctx);
     }
 
-    /// One that a socket here caused. It waits while it is not known whether the room is still ours, unless nobody else
-    /// is concerned.
+    /// One that a socket here caused. It waits while it is not known whether the room is still ours.
     fn take_own(&mut self, say: Say, ctx: &mut Context<Self>) {
-        let Role::Owner(owner) = &mut self.role else { return };
-        let alone = owner.far.is_empty() && !owner.holds();
-        if alone || (!owner.holds() && self.is_certain()) {
+        let Role::Owner(owner) = &self.role else { return };
+        if let Some(later) = owner.overtaken_by(&say) {
+            return self.step_down(later, Held::Here(say), ctx);
+        }
+        if !owner.holds() && self.may_act_here() {
             return self.hear_own(say, ctx);
         }
         self.hold(Held::Here(say), ctx);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use causeway_cluster::{Bus, Cluster, Lease};
+use causeway_cluster::{Bus, Cluster, Connection, Lease};
 use causeway_protocol::NodeId;
 use causeway_protocol::secret::Secret;
 use causeway_protocol::token::{HostTokens, Invites, JoinTokens, ResumeTokens, TurnIssuer};
@@ -29,6 +29,8 @@ pub(crate) struct Signal {
     pub(crate) cluster: Arc<dyn Cluster>,
     /// Until when this node may act as an owner towards others.
     pub(crate) lease: watch::Receiver<Lease>,
+    /// Whether this node reaches what joins the nodes.
+    pub(crate) connection: watch::Receiver<Connection>,
     pub(crate) attaching: Attaching,
     /// A room was made without asking the cluster.
     unasked: AtomicBool,
@@ -63,6 +65,7 @@ impl Signal {
     ) -> Self {
         Self {
             lease: cluster.lease(),
+            connection: cluster.connection(),
             cluster,
             attaching: Attaching::new(),
             unasked: AtomicBool::new(false),
@@ -90,6 +93,11 @@ impl Signal {
             longest_credential_ttl: AtomicU64::new(settings.credential_ttl_seconds),
             settings: Mutex::new(Arc::new(settings)),
         }
+    }
+
+    /// Whether this node cannot ask the others anything.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        *self.connection.borrow() != Connection::Connected
     }
 
     /// The settings in force. What lasts longer than a request keeps those it began with, or asks again.

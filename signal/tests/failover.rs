@@ -113,6 +113,49 @@ async fn a_node_that_was_cut_off_announces_its_sockets_and_they_are_told_what_ma
 }
 
 #[actix_web::test]
+async fn a_node_that_was_shown_a_later_owners_token_is_the_owner_no_more_even_if_it_can_ask_nobody() {
+    let (nodes, room) = nodes_with_a_room(2).await;
+    let alice = member(nodes.of(0), &room).await;
+    let mut bob = member(nodes.of(0), &room).await;
+    nodes.hub.partition(&Nodes::name(0));
+    let mut alice = alice.cut().resume(nodes.of(1)).await;
+    let resync = alice.until("resync").await;
+    assert!(resync["epoch"].as_u64() > Some(FIRST_EPOCH), "{resync}");
+    // Back at the first owner, which knows nothing of the second: what it could tell her is of the past.
+    let mut alice = alice.cut().resume(nodes.of(0)).await;
+    assert_eq!(bob.until("degraded").await["type"], "degraded");
+    say(&mut bob, 1).await;
+    nodes.hub.heal(&Nodes::name(0));
+    let greeted = alice.until_one_of(&["resumed", "resync"]).await;
+    assert_eq!(greeted["epoch"], resync["epoch"], "{greeted}");
+    assert_eq!(bob.until("resync").await["epoch"], resync["epoch"]);
+    assert_eq!(said(&alice.until("app").await), 1);
+    nodes.stop().await;
+}
+
+#[actix_web::test]
+async fn an_owner_that_slept_past_its_lease_greets_nobody_before_it_has_asked_whose_the_room_is() {
+    let (nodes, room) = nodes_with_a_room(2).await;
+    let alice = member(nodes.of(0), &room).await;
+    let bob = member(nodes.of(0), &room).await;
+    nodes.hub.stall(&Nodes::name(0));
+    let mut alice = alice.cut().resume(nodes.of(1)).await;
+    let later = alice.until("resync").await["epoch"].clone();
+    assert!(later.as_u64() > Some(FIRST_EPOCH), "{later}");
+    let mut bob = bob.cut().resume(nodes.of(0)).await;
+    let healed = async {
+        // Long enough for a node that greets without asking.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        nodes.hub.heal(&Nodes::name(0));
+    };
+    let (greeted, ()) = tokio::join!(bob.until_one_of(&["resumed", "resync"]), healed);
+    assert_eq!(greeted["epoch"], later, "{greeted}");
+    say(&mut bob, 1).await;
+    assert_eq!(said(&alice.until("app").await), 1);
+    nodes.stop().await;
+}
+
+#[actix_web::test]
 async fn a_node_that_leaves_hands_its_rooms_over_and_nobody_misses_anything() {
     let (mut nodes, room) = nodes_with_a_room(3).await;
     let mut alice = member(nodes.of(0), &room).await;

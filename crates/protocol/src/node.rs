@@ -175,6 +175,15 @@ impl Say {
         }
     }
 
+    /// The latest ownership of the room that a member is known to have heard of, if this tells.
+    #[must_use]
+    pub const fn shows_epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Resume { pass, .. } | Self::Announce { pass, .. } => Some(pass.epoch),
+            _ => None,
+        }
+    }
+
     /// Whether an edge says it to the owner.
     #[must_use]
     pub const fn is_for_an_owner(&self) -> bool {

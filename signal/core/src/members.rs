@@ -110,7 +110,9 @@ impl Room {
         }
         self.make_place(turn);
         let joined = Position { epoch: self.epoch, seq: self.seq + 1 };
-        let pass = Pass { peer, name, role, grants, token, series, generation: 0, counted_from: 0, joined };
+        let epoch = self.epoch;
+        let pass =
+            Pass { peer, name, role, grants, token, series, generation: 0, counted_from: 0, joined, epoch };
         let at = self.add(session, pass, exp, turn);
         let snapshot = Box::new(self.snapshot_for(at));
         self.greet(at, session, Greeting::Welcome { snapshot }, turn);
@@ -214,6 +216,7 @@ impl Room {
     pub(crate) fn greet(&mut self, at: usize, to: SessionId, greeting: Greeting, turn: &mut Turn) {
         let pass = &mut self.members[at].pass;
         pass.generation += 1;
+        pass.epoch = self.epoch;
         turn.push(Effect::Greet { to, pass: pass.clone(), greeting });
     }
 

@@ -155,8 +155,9 @@ impl Room {
 
     /// Says how the room stands to somebody who may be in the middle of a sentence: the resume token is the one that it has,
     /// since what it says next does not show that it has read this.
-    fn resync(&self, at: usize, to: SessionId, received: u64, turn: &mut Turn) {
+    fn resync(&mut self, at: usize, to: SessionId, received: u64, turn: &mut Turn) {
         let snapshot = Box::new(self.snapshot_for(at));
+        self.members[at].pass.epoch = self.epoch;
         let pass = self.members[at].pass.clone();
         let greeting = Greeting::Resync { received: Some(received), snapshot };
         turn.push(Effect::Greet { to, pass, greeting });

@@ -342,6 +342,7 @@ impl Test {
             generation: 1,
             counted_from: 0,
             joined: position,
+            epoch: position.epoch,
         };
         self.apply(Input::Resume(Resume { session, pass, position }))
     }

@@ -290,5 +290,6 @@ fn pass(name: &str, joined: u64, generation: u64) -> Pass {
         generation,
         counted_from: 0,
         joined: Position { epoch: Epoch(1), seq: joined },
+        epoch: Epoch(1),
     }
 }

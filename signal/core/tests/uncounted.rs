@@ -107,5 +107,6 @@ fn pass(generation: u64) -> Pass {
         generation,
         counted_from: 0,
         joined: Position { epoch: Epoch(1), seq: 1 },
+        epoch: Epoch(1),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use causeway_cluster::{Owner as OwnerName, Standing};
 use causeway_protocol::node::Say;
-use causeway_protocol::{CloseCode, NodeId};
+use causeway_protocol::{CloseCode, Epoch, NodeId};
 use causeway_service::clock;
 use causeway_signal_core::{Announce, Input, SessionId};
 use tokio::time::sleep;
@@ -82,7 +82,7 @@ impl Handler<Stands> for RoomActor {
                 self.save();
                 self.unfence(ctx);
             }
-            Standing::Lost(owner) => self.yield_to(owner, ctx),
+            Standing::Lost(owner) => self.yield_to(owner, Epoch::NONE, ctx),
         }
     }
 }
@@ -135,10 +135,13 @@ impl RoomActor {
         edge.follow(owner.node, owner.epoch, says.collect(), &self.desk);
     }
 
-    /// The sockets of this node that are in the room. One that no owner has greeted yet begins again.
+    /// The sockets of this node that are in the room. One that an owner has heard of and not greeted begins again.
     fn roll_call(&mut self) -> Vec<Announce> {
         for session in self.seats.not_greeted() {
-            self.seats.close(session, CloseCode::Internal);
+            let waits = matches!(&self.role, Role::Edge(edge) if edge.holds_entry_of(session.0));
+            if !waits {
+                self.seats.close(session, CloseCode::Internal);
+            }
         }
         let mut announced = self.seats.announcements();
         if let Role::Edge(edge) = &self.role {
@@ -209,14 +212,14 @@ impl RoomActor {
         }
     }
 
-    /// Another node has taken the room while this one could not act.
-    pub(super) fn yield_to(&mut self, owner: Option<OwnerName>, ctx: &mut Context<Self>) {
+    /// Another node has taken the room while this one could not act, with an epoch not below `known`.
+    pub(super) fn yield_to(&mut self, owner: Option<OwnerName>, known: Epoch, ctx: &mut Context<Self>) {
         let Role::Owner(old) = &mut self.role else { return };
         tracing::warn!(room = %self.desk.room, "another node has taken a room of this node's");
         self.registered.set_owned(None);
         self.registered.set_app(None);
         let held = old.held_here();
-        let (node, epoch) = (self.desk.signal.cluster.node().clone(), old.epoch);
+        let (node, epoch) = (self.desk.signal.cluster.node().clone(), old.epoch.max(known));
         self.role = Role::Edge(Edge::holding(node, epoch, held));
         self.arm(ctx);
         match owner {

@@ -75,6 +75,15 @@ impl Edge {
         self.held.iter().flatten().filter(counts).count() as u64
     }
 
+    /// Whether a socket's wish to come in is held: no owner has heard of it.
+    pub(crate) fn holds_entry_of(&self, session: EdgeSession) -> bool {
+        let wants_in = |say: &Say| match say {
+            Say::Enter { session: of, .. } | Say::Resume { session: of, .. } => *of == session,
+            _ => false,
+        };
+        self.held.iter().flatten().any(wants_in)
+    }
+
     /// Asks the owner. The channel closes without an answer if the owner goes, or too many ask.
     pub(crate) fn ask(&mut self, ask: Question, desk: &Desk) -> oneshot::Receiver<Answer> {
         let (answer, receiver) = oneshot::channel();

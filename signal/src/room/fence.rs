@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::{AsyncContext, Context, Handler, Message};
 use causeway_protocol::message::ServerMessage;
 use causeway_protocol::node::Say;
-use causeway_protocol::{CloseCode, UnixSeconds};
+use causeway_protocol::{CloseCode, Epoch, UnixSeconds};
 use causeway_service::clock;
 use causeway_signal_core::{Input, SessionId};
 
@@ -29,14 +29,13 @@ impl Handler<Reachable> for RoomActor {
             Role::Owner(owner) => owner.far.is_empty(),
             Role::Edge(_) => false,
         };
-        let message = match reachable {
-            Err(since) if !alone && !self.degraded => ServerMessage::Degraded { since },
-            Ok(()) if self.degraded => ServerMessage::Recovered {},
-            Err(_) | Ok(()) => return,
-        };
-        self.degraded = reachable.is_err();
-        for session in self.seats.tell_all(&message) {
-            self.stall_here(session, ctx);
+        match reachable {
+            Err(since) if !alone => self.tell_degraded(since, ctx),
+            Ok(()) if self.degraded => {
+                self.degraded = false;
+                self.tell_all_here(&ServerMessage::Recovered {}, ctx);
+            }
+            Err(_) | Ok(()) => {}
         }
     }
 }
@@ -46,6 +45,30 @@ impl RoomActor {
     pub(super) fn is_certain(&self) -> bool {
         let lease = *self.desk.signal.lease.borrow();
         lease.term == self.term && lease.holds(clock::now().moment)
+    }
+
+    /// Whether it may act as the owner towards sockets of this node: also when nobody can be asked and nobody else is concerned,
+    /// so that such a room outlives what joins the nodes.
+    pub(super) fn may_act_here(&self) -> bool {
+        let alone = match &self.role {
+            Role::Owner(owner) => owner.far.is_empty(),
+            Role::Edge(_) => false,
+        };
+        self.is_certain() || (alone && self.desk.signal.is_cut_off())
+    }
+
+    /// A member has heard of an owner after this one, whether or not this node can ask who that is.
+    pub(super) fn step_down(&mut self, later: Epoch, shown: Held, ctx: &mut Context<Self>) {
+        let Role::Owner(owner) = &mut self.role else { return };
+        match shown {
+            Held::Here(say) => owner.hold_last(say),
+            // Its node says anew what it has in the room, to whoever owns it then.
+            Held::There(mail) => self.desk.post(&mail.from, mail.letter.epoch, Say::NotMine {}),
+        }
+        self.yield_to(None, later, ctx);
+        if self.desk.signal.is_cut_off() {
+            self.tell_degraded(clock::now().unix, ctx);
+        }
     }
 
     /// Keeps an input until it is known whose the room is.
@@ -72,7 +95,7 @@ impl RoomActor {
     /// A lease that was merely late needs nobody's word.
     fn look_again(&mut self, ctx: &mut Context<Self>) {
         match &self.role {
-            Role::Owner(owner) if owner.holds() && self.is_certain() => self.hear_held(ctx),
+            Role::Owner(owner) if owner.holds() && self.may_act_here() => self.hear_held(ctx),
             Role::Owner(owner) if owner.holds() => {
                 ctx.run_later(LOOK_AGAIN, Self::look_again);
             }
@@ -93,6 +116,18 @@ impl RoomActor {
                 Held::Here(say) => self.hear_own(say, ctx),
                 Held::There(mail) => self.on_word_to_owner(&mail.from, mail.letter, ctx),
             }
+        }
+    }
+
+    fn tell_degraded(&mut self, since: UnixSeconds, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.degraded, true) {
+            self.tell_all_here(&ServerMessage::Degraded { since }, ctx);
+        }
+    }
+
+    fn tell_all_here(&mut self, message: &ServerMessage, ctx: &mut Context<Self>) {
+        for session in self.seats.tell_all(message) {
+            self.stall_here(session, ctx);
         }
     }
 

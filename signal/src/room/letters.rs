@@ -43,6 +43,9 @@ impl RoomActor {
             metrics::letter_refused("not-the-owner");
             return self.desk.post(from, letter.epoch, Say::NotMine {});
         };
+        if let Some(later) = owner.overtaken_by(&letter.say) {
+            return self.step_down(later, Held::There(Mail { from: from.clone(), letter }), ctx);
+        }
         if !certain {
             return self.hold(Held::There(Mail { from: from.clone(), letter }), ctx);
         }
@@ -139,7 +142,7 @@ impl RoomActor {
             return match letter.say {
                 // Its owner by a higher epoch has something to say to sockets here.
                 _ if letter.epoch > known => {
-                    self.yield_to(Some(Owner { node: from, epoch: letter.epoch }), ctx);
+                    self.yield_to(Some(Owner { node: from, epoch: letter.epoch }), letter.epoch, ctx);
                 }
                 _ => metrics::letter_refused("not-for-an-owner"),
             };

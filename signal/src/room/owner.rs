@@ -201,6 +201,11 @@ impl Owner {
         }
     }
 
+    /// The ownership after this one that somebody has heard of, if this shows it.
+    pub(crate) fn overtaken_by(&self, say: &Say) -> Option<Epoch> {
+        say.shows_epoch().filter(|shown| *shown > self.epoch)
+    }
+
     /// Keeps an input until it is known whose the room is, or gives it back: there is no place.
     pub(crate) fn hold(&mut self, held: Held) -> Option<Held> {
         if self.held.len() >= MOST_HELD {
@@ -208,6 +213,11 @@ impl Owner {
         }
         self.held.push_back(held);
         None
+    }
+
+    /// Keeps what the room's next owner is to hear behind everything else from here.
+    pub(crate) fn hold_last(&mut self, say: Say) {
+        self.held.push_back(Held::Here(say));
     }
 
     /// Whether something waits, behind which everything else has to wait too.

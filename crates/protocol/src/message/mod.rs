@@ -121,6 +121,9 @@ pub struct Pass {
     /// The event by which the peer joined: of two peers the one who came later is polite.
     #[serde(rename = "at")]
     pub joined: Position,
+    /// The ownership of the room under which the token was given out. A node that is shown a later one than its own is not the
+    /// owner any more.
+    pub epoch: Epoch,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

@@ -223,6 +223,7 @@ mod tests {
                 generation: 3,
                 counted_from: 0,
                 joined: Position { epoch: crate::Epoch(2), seq: 7 },
+                epoch: crate::Epoch(2),
             },
         };
         let token = ResumeTokens::new(&secret).sign(&claims);
