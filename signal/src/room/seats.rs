@@ -90,8 +90,9 @@ impl Seats {
         now: Now,
     ) -> Option<Result<(), Full>> {
         let seat = self.seats.get_mut(&session)?;
-        let received =
-            greeting.received().unwrap_or_else(|| seat.stay.as_ref().map_or(0, |stay| stay.received));
+        // What a socket that stands says meanwhile crosses the greeting: its own node has counted it.
+        let standing = seat.stay.as_ref().map(|stay| stay.received);
+        let received = standing.or(greeting.received()).unwrap_or_default();
         seat.stay = Some(Stay { pass: pass.clone(), position: greeting.position(), received });
         match desk.greet(pass, greeting, &seat.ice_urls, room_ends, now) {
             Ok(message) => Some(seat.outbox.push(Frame::Text(text::of(&message)))),

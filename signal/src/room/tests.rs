@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use causeway_cluster::{MemoryBus, MemoryHub};
+use causeway_protocol::message::Greeting;
 use causeway_protocol::secret::Secret;
 use causeway_signal_core::{Door, RoomSettings};
 use tokio::time::timeout;
@@ -57,6 +58,43 @@ async fn no_more_rooms_are_open_than_may_be_and_no_two_of_one_name() {
     signal.rooms.stop();
 }
 
+#[actix_web::test]
+async fn what_a_socket_says_while_it_is_greeted_anew_stays_counted() {
+    let (signal, _kitchen) = open_room();
+    let desk = Desk { signal: Arc::clone(&signal), room: "kitchen".parse().unwrap() };
+    let mut seats = Seats::new(Arc::clone(&signal), desk.room.clone());
+    let Enter { session, outbox, ice_urls, seen_at, .. } = enter(&signal, watched_outbox(&signal).0);
+    seats.give(session, Seat { outbox, ice_urls, peer: "alice".parse().unwrap(), seen_at, stay: None });
+    let greet = |seats: &mut Seats, received| {
+        let greeting = Greeting::Resumed { epoch: Epoch(1), seq: 1, received };
+        let now = clock::now();
+        assert_eq!(seats.greet(session, pass(), greeting, now.unix.plus(60), &desk, now), Some(Ok(())));
+    };
+    greet(&mut seats, 3);
+    seats.count(session);
+    seats.count(session);
+    // The owner wrote this before it heard of the two.
+    greet(&mut seats, 3);
+    assert_eq!(seats.announcements()[0].received, 5);
+    signal.rooms.stop();
+}
+
+fn pass() -> Pass {
+    let claims = claims();
+    Pass {
+        peer: claims.sub,
+        name: None,
+        role: claims.role,
+        grants: claims.grants,
+        token: claims.jti,
+        series: "s".parse().unwrap(),
+        generation: 1,
+        counted_from: 0,
+        joined: Position { epoch: Epoch(1), seq: 1 },
+        epoch: Epoch(1),
+    }
+}
+
 fn open_room() -> (Arc<Signal>, Addr<RoomActor>) {
     let settings = SignalSettings { max_rooms: 2, room_threads: 1, ..Default::default() };
     let (secret, bus) = (Secret::from_bytes([1; 32]), Arc::new(MemoryBus::new()));
@@ -94,19 +132,23 @@ fn empty_room(name: &str) -> Room {
 fn enter(signal: &Signal, outbox: Outbox) -> Enter {
     Enter {
         session: signal.next_session(),
-        entrance: Entrance::Join(Box::new(JoinClaims {
-            aud: String::new(),
-            sub: "alice".parse().unwrap(),
-            room: "kitchen".parse().unwrap(),
-            role: RoomRole::Guest,
-            name: None,
-            grants: causeway_protocol::token::Grants::default(),
-            exp: clock::now().unix.plus(60),
-            jti: "t".parse().unwrap(),
-        })),
+        entrance: Entrance::Join(Box::new(claims())),
         outbox,
         ice_urls: Arc::new(IceUrls::new(&signal.settings(), "localhost", &signal.relay)),
         seen_at: IpAddr::from([192, 0, 2, 1]),
+    }
+}
+
+fn claims() -> JoinClaims {
+    JoinClaims {
+        aud: String::new(),
+        sub: "alice".parse().unwrap(),
+        room: "kitchen".parse().unwrap(),
+        role: RoomRole::Guest,
+        name: None,
+        grants: causeway_protocol::token::Grants::default(),
+        exp: clock::now().unix.plus(60),
+        jti: "t".parse().unwrap(),
     }
 }
 
