@@ -6,42 +6,9 @@
 //!  byte 0: FIN, opcode   byte 1: MASK, length 0–125 │ 126: 2 bytes follow │ 127: 8 bytes follow
 //! ```
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use actix_web::dev::Payload;
-use actix_web::error::PayloadError;
-use actix_web::web::Bytes;
-use futures_util::Stream;
-
 /// Fragments of one message (RFC 6455 §5.4). Browsers send one; empty fragments cost memory and count for no
 /// size limit, so there is a limit of their own.
 const MAX_FRAGMENTS: u32 = 128;
-
-/// The bytes of a connection, as long as every message announces no more than it may.
-pub(crate) struct FrameGate {
-    bytes: Payload,
-    headers: Headers,
-}
-
-impl FrameGate {
-    pub(crate) fn new(bytes: Payload, max_message_len: u64) -> Self {
-        Self { bytes, headers: Headers::new(max_message_len) }
-    }
-}
-
-impl Stream for FrameGate {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        let chunk = ready!(Pin::new(&mut this.bytes).poll_next(context));
-        Poll::Ready(match chunk {
-            Some(Ok(bytes)) if !this.headers.follow(&bytes) => Some(Err(PayloadError::Overflow)),
-            other => other,
-        })
-    }
-}
 
 enum At {
     Flags,
@@ -57,7 +24,8 @@ enum At {
     },
 }
 
-struct Headers {
+/// Follows the bytes of one connection.
+pub(crate) struct FrameGate {
     at: At,
     /// Whether the frame is a control frame, which belongs to no message (RFC 6455 §5.4).
     control: bool,
@@ -67,13 +35,13 @@ struct Headers {
     max_message_len: u64,
 }
 
-impl Headers {
-    const fn new(max_message_len: u64) -> Self {
+impl FrameGate {
+    pub(crate) const fn new(max_message_len: u64) -> Self {
         Self { at: At::Flags, control: false, fragments: 0, message_len: 0, max_message_len }
     }
 
     /// Whether all frames that begin in these bytes may pass.
-    fn follow(&mut self, mut bytes: &[u8]) -> bool {
+    pub(crate) fn follow(&mut self, mut bytes: &[u8]) -> bool {
         while let Some((&byte, rest)) = bytes.split_first() {
             self.at = match self.at {
                 At::Flags => {
@@ -145,9 +113,9 @@ mod tests {
         stream.extend(frame(0x81, 65_536));
         stream.extend(frame(0x88, 2));
         for size in [1, 2, 3, 7, 1000, stream.len()] {
-            let mut headers = Headers::new(LIMIT);
-            assert!(stream.chunks(size).all(|chunk| headers.follow(chunk)), "in pieces of {size}");
-            assert!(matches!(headers.at, At::Flags), "in pieces of {size}");
+            let mut gate = FrameGate::new(LIMIT);
+            assert!(stream.chunks(size).all(|chunk| gate.follow(chunk)), "in pieces of {size}");
+            assert!(matches!(gate.at, At::Flags), "in pieces of {size}");
         }
     }
 
@@ -155,38 +123,38 @@ mod tests {
     fn a_frame_above_the_limit_is_refused_at_its_header() {
         let header = &frame(0x81, 65_537)[..10];
         for size in [1, 4, 10] {
-            let mut headers = Headers::new(LIMIT);
-            assert!(!header.chunks(size).all(|chunk| headers.follow(chunk)), "in pieces of {size}");
+            let mut gate = FrameGate::new(LIMIT);
+            assert!(!header.chunks(size).all(|chunk| gate.follow(chunk)), "in pieces of {size}");
         }
         let mut huge = vec![0x82, 0xff];
         huge.extend(u64::MAX.to_be_bytes());
-        assert!(!Headers::new(LIMIT).follow(&huge));
+        assert!(!FrameGate::new(LIMIT).follow(&huge));
     }
 
     #[test]
     fn fragments_are_refused_where_together_they_exceed_the_limit() {
-        let mut headers = Headers::new(LIMIT);
-        assert!(headers.follow(&frame(0x01, 40_000)));
-        assert!(headers.follow(&frame(0x89, 100)));
-        assert!(headers.follow(&frame(0x00, 25_536)));
-        assert!(!headers.follow(&frame(0x80, 1)));
+        let mut gate = FrameGate::new(LIMIT);
+        assert!(gate.follow(&frame(0x01, 40_000)));
+        assert!(gate.follow(&frame(0x89, 100)));
+        assert!(gate.follow(&frame(0x00, 25_536)));
+        assert!(!gate.follow(&frame(0x80, 1)));
     }
 
     #[test]
     fn a_message_in_endless_fragments_is_refused() {
-        let mut headers = Headers::new(LIMIT);
-        assert!(headers.follow(&frame(0x01, 0)));
-        let passed = (0..1000).take_while(|_| headers.follow(&frame(0x00, 0))).count();
+        let mut gate = FrameGate::new(LIMIT);
+        assert!(gate.follow(&frame(0x01, 0)));
+        let passed = (0..1000).take_while(|_| gate.follow(&frame(0x00, 0))).count();
         assert_eq!(passed, 127);
     }
 
     #[test]
     fn a_finished_message_forgets_its_fragments() {
-        let mut headers = Headers::new(LIMIT);
+        let mut gate = FrameGate::new(LIMIT);
         for _ in 0..1000 {
-            assert!(headers.follow(&frame(0x01, 1)));
-            assert!(headers.follow(&frame(0x89, 1)));
-            assert!(headers.follow(&frame(0x80, 1)));
+            assert!(gate.follow(&frame(0x01, 1)));
+            assert!(gate.follow(&frame(0x89, 1)));
+            assert!(gate.follow(&frame(0x80, 1)));
         }
     }
 

@@ -13,6 +13,7 @@ mod client;
 mod doors;
 mod farewell;
 mod frame_gate;
+mod frames;
 mod http;
 mod ice;
 mod kept;

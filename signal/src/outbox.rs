@@ -1,25 +1,30 @@
-//! The bounded queue in front of one WebSocket, and the task that empties it.
+//! The bounded queue in front of one WebSocket, and the writer that empties it.
 //!
 //! ```text
-//! room ───┐ push   ┌───────────── outbox ─────────────┐ pop    ┌ writer ┐  actix-ws (32)  TCP
-//! session ┴──────▶ │ ≤ 256 frames and ≤ 1 MiB of text │ ─────▶ │ ≤ 10 s │ ──────────────▶ ───▶
-//!                  └──────────────────────────────────┘        └────────┘
+//! room ───┐ push   ┌───────────── outbox ─────────────┐ gather   ┌── writer ──┐  TCP
+//! session ┴──────▶ │ ≤ 256 frames and ≤ 1 MiB of text │ ───────▶ │ ≤ 32 KiB   │ ───▶
+//!                  └──────────────────────────────────┘          │ in ≤ 10 s  │
+//!                                                                └────────────┘
 //! ```
 //! A full outbox is the reader's fault and ends its connection; nobody ever waits for a slow reader.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix_web::web::Bytes;
+use actix_codec::Encoder;
+use actix_http::ws::{self, CloseReason, Codec};
+use actix_web::web::{Bytes, BytesMut};
 use bytestring::ByteString;
 use causeway_protocol::CloseCode;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::farewell::{Farewell, closing};
 use crate::settings::{LimitSettings, TimingSettings};
-use crate::text;
+use crate::{socket, text};
 
 /// One frame for the client.
 pub(crate) enum Frame {
@@ -45,6 +50,9 @@ pub(crate) struct Full;
 /// Frames that a queue has room for while it is empty; a burst's room is given back. A guess: a reader that keeps up has one or two.
 const KEPT_FRAMES: usize = 8;
 
+/// Frames that wait are written together up to this many bytes. A guess: several session descriptions.
+const TOGETHER: usize = 32 * 1024;
+
 /// The way to one client. Clones lead to the same queue. When the last one is dropped without a word, its owners have
 /// panicked.
 pub(crate) struct Outbox(Arc<Queue>);
@@ -52,6 +60,8 @@ pub(crate) struct Outbox(Arc<Queue>);
 /// The other end of an [`Outbox`].
 pub(crate) struct Writer {
     queue: Arc<Queue>,
+    /// What was gathered and is not written yet; between two writes it holds no memory.
+    unwritten: BytesMut,
     write_limit: Duration,
     linger: Duration,
 }
@@ -83,6 +93,7 @@ pub(crate) fn outbox(limits: &LimitSettings, timing: &TimingSettings) -> (Outbox
     });
     let writer = Writer {
         queue: Arc::clone(&queue),
+        unwritten: BytesMut::new(),
         write_limit: Duration::from_millis(timing.write_ms),
         linger: Duration::from_millis(timing.linger_ms),
     };
@@ -96,6 +107,13 @@ impl Queue {
 
     fn farewell(&self) -> Option<Farewell> {
         self.state().farewell
+    }
+
+    /// Waits for a farewell that does not even let what is being written finish.
+    async fn must_stop(&self) {
+        while !self.farewell().is_some_and(Farewell::drops_queue) {
+            self.changed.notified().await;
+        }
     }
 
     fn pop(&self) -> Option<Frame> {
@@ -158,92 +176,105 @@ impl Drop for Outbox {
     }
 }
 
-/// Writing failed: the connection is gone.
-struct Gone;
-
-/// Why a write ended early.
-enum Interrupted {
-    Gone,
-    TooSlow,
-    Farewell,
-}
-
 impl Writer {
-    /// Writes until the connection ends, and says how it ended.
-    pub(crate) async fn run(mut self, mut socket: actix_ws::Session) -> Farewell {
-        let farewell = self.write_until_farewell(&mut socket).await;
-        // Whatever is still queued and the closing itself share one deadline.
-        let _cut_off = timeout(self.linger, self.part(socket, farewell)).await;
+    /// Writes until the connection ends, and says how it ended. Another run goes on where a dropped one stopped.
+    pub(crate) async fn run(&mut self, stream: &TcpStream) -> Farewell {
+        let farewell = self.write_until_farewell(stream).await;
+        // Whatever is still queued and the closing itself share one deadline. Boxed: it is needed once.
+        let _cut_off = Box::pin(timeout(self.linger, self.part(stream, farewell))).await;
         farewell
     }
 
-    async fn write_until_farewell(&mut self, socket: &mut actix_ws::Session) -> Farewell {
+    async fn write_until_farewell(&mut self, stream: &TcpStream) -> Farewell {
         loop {
-            let frame = match self.next().await {
-                Ok(frame) => frame,
-                Err(farewell) => return farewell,
-            };
-            let written = tokio::select! {
-                biased;
-                written = timeout(self.write_limit, write(socket, frame)) => match written {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(Gone)) => Err(Interrupted::Gone),
-                    Err(_elapsed) => Err(Interrupted::TooSlow),
-                },
-                () = self.must_stop() => Err(Interrupted::Farewell),
-            };
-            match written {
-                Ok(()) | Err(Interrupted::Farewell) => {}
-                Err(Interrupted::Gone) => return Farewell::Nobody,
-                Err(Interrupted::TooSlow) => return Farewell::Say(CloseCode::Stalled),
+            if let Err(farewell) = self.gather_some().await {
+                return farewell;
+            }
+            // Boxed: hardly a client makes us wait.
+            if !socket::write_now(stream, &mut self.unwritten)
+                && let Some(farewell) = Box::pin(self.write_on(stream)).await
+            {
+                return farewell;
             }
         }
     }
 
-    /// Waits for a frame, or for a farewell, which comes first.
-    async fn next(&self) -> Result<Frame, Farewell> {
+    /// Waits for the client's window.
+    async fn write_on(&mut self, stream: &TcpStream) -> Option<Farewell> {
+        let Self { queue, unwritten, write_limit, .. } = self;
+        tokio::select! {
+            biased;
+            written = timeout(*write_limit, socket::write(stream, unwritten)) => match written {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "connection lost");
+                    Some(Farewell::Nobody)
+                }
+                Err(_elapsed) => Some(Farewell::Say(CloseCode::Stalled)),
+            },
+            () = queue.must_stop() => None,
+        }
+    }
+
+    /// Waits for something to write, or for a farewell, which comes first.
+    async fn gather_some(&mut self) -> Result<(), Farewell> {
         loop {
             if let Some(farewell) = self.queue.farewell() {
                 return Err(farewell);
             }
-            if let Some(frame) = self.queue.pop() {
-                return Ok(frame);
+            if self.gather() {
+                return Ok(());
             }
             self.queue.changed.notified().await;
         }
     }
 
-    /// Waits for a farewell that does not even let the frame being written finish.
-    async fn must_stop(&self) {
-        while !self.queue.farewell().is_some_and(Farewell::drops_queue) {
-            self.queue.changed.notified().await;
-        }
-    }
-
-    async fn part(&self, mut socket: actix_ws::Session, farewell: Farewell) {
-        while !farewell.drops_queue()
+    /// Takes frames out of the queue. Says whether there is something to write.
+    fn gather(&mut self) -> bool {
+        while self.unwritten.len() < TOGETHER
             && let Some(frame) = self.queue.pop()
         {
-            if write(&mut socket, frame).await.is_err() {
-                return;
-            }
+            encode(frame.into(), &mut self.unwritten);
+        }
+        !self.unwritten.is_empty()
+    }
+
+    /// A frame that was begun is written to its end in any case.
+    async fn part(&mut self, stream: &TcpStream, farewell: Farewell) -> io::Result<()> {
+        while !farewell.drops_queue() && self.gather() {
+            socket::write(stream, &mut self.unwritten).await?;
         }
         match farewell {
             Farewell::Say(code) => {
-                if write(&mut socket, Frame::Text(text::of(&closing(code)))).await.is_ok() {
-                    let reason = actix_ws::CloseReason {
-                        code: actix_ws::CloseCode::Other(code.number()),
-                        description: Some(code.as_str().to_owned()),
-                    };
-                    let _already_gone = socket.close(Some(reason)).await;
-                }
+                encode(Frame::Text(text::of(&closing(code))).into(), &mut self.unwritten);
+                let reason = CloseReason {
+                    code: ws::CloseCode::Other(code.number()),
+                    description: Some(code.as_str().to_owned()),
+                };
+                encode(ws::Message::Close(Some(reason)), &mut self.unwritten);
             }
             Farewell::Reply => {
-                let _already_gone = socket.close(Some(actix_ws::CloseCode::Normal.into())).await;
+                encode(ws::Message::Close(Some(ws::CloseCode::Normal.into())), &mut self.unwritten);
             }
-            Farewell::Nobody => {}
+            Farewell::Nobody => return Ok(()),
+        }
+        socket::write(stream, &mut self.unwritten).await
+    }
+}
+
+impl From<Frame> for ws::Message {
+    fn from(frame: Frame) -> Self {
+        match frame {
+            Frame::Text(text) => Self::Text(text),
+            Frame::Ping => Self::Ping(Bytes::new()),
+            Frame::Pong(payload) => Self::Pong(payload),
         }
     }
+}
+
+fn encode(message: ws::Message, bytes: &mut BytesMut) {
+    // It refuses fragments alone, which we do not send.
+    let _never_refused = Codec::new().encode(message, bytes);
 }
 
 #[cfg(test)]
@@ -257,15 +288,6 @@ impl Writer {
             self.queue.changed.notified().await;
         }
     }
-}
-
-async fn write(socket: &mut actix_ws::Session, frame: Frame) -> Result<(), Gone> {
-    let written = match frame {
-        Frame::Text(text) => socket.text(text).await,
-        Frame::Ping => socket.ping(b"").await,
-        Frame::Pong(payload) => socket.pong(&payload).await,
-    };
-    written.map_err(|_closed| Gone)
 }
 
 #[cfg(test)]

@@ -101,6 +101,11 @@ impl Registry {
         owned.filter(|(_, epoch)| *epoch != NOT_OWNED).collect()
     }
 
+    /// Runs this on the thread of the room of this name, open or not; `false`: the threads have ended.
+    pub(crate) fn spawn_with(&self, id: &RoomId, f: impl FnOnce() + Send + 'static) -> bool {
+        self.thread(id).spawn_fn(f)
+    }
+
     /// Ends the threads and whatever still lives on them.
     pub(crate) fn stop(&self) {
         for thread in &self.threads {

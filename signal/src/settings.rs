@@ -57,9 +57,9 @@ pub struct SignalSettings {
     /// WebSockets at a time from one address (IPv6: one /64). Twice as many TCP connections and 64 are accepted, proxies'
     /// aside; further ones are reset.
     pub max_sessions_per_ip: usize,
-    /// HTTP worker threads. 0: one per core, four at most.
+    /// Threads that answer HTTP requests and open WebSockets. 0: one per core, four at most.
     pub http_threads: usize,
-    /// Threads that rooms live on.
+    /// Threads that rooms live on, each with its WebSockets. 0: one per core, sixteen at most.
     pub room_threads: usize,
     /// How much is accepted from one address or connection.
     pub limits: LimitSettings,
@@ -147,7 +147,7 @@ impl Default for SignalSettings {
             max_sessions: 10_000,
             max_sessions_per_ip: 200,
             http_threads: 0,
-            room_threads: 2,
+            room_threads: 0,
             limits: LimitSettings::default(),
             timing: TimingSettings::default(),
             api_keys: BTreeMap::new(),
@@ -203,6 +203,14 @@ pub struct SettingProblem {
     pub problem: String,
 }
 
+/// As many as somebody set, else one per core. Signaling is light, and beyond `most` further threads would only spread it thinner.
+fn threads(set: usize, most: usize) -> usize {
+    match set {
+        0 => std::thread::available_parallelism().map_or(1, usize::from).min(most),
+        set => set,
+    }
+}
+
 impl SignalSettings {
     /// The settings that [`RunningSignal::reconfigure`](crate::RunningSignal::reconfigure) takes over: all but the
     /// numbers of threads. A name stands for everything below it, too.
@@ -228,6 +236,16 @@ impl SignalSettings {
         "timing",
         "api_keys",
     ];
+
+    /// Threads that answer HTTP requests.
+    pub(crate) fn http_threads(&self) -> usize {
+        threads(self.http_threads, 4)
+    }
+
+    /// Threads that rooms live on.
+    pub(crate) fn room_threads(&self) -> usize {
+        threads(self.room_threads, 16)
+    }
 
     /// How members of a room that is opened now come back.
     pub(crate) fn resume(&self) -> ResumeLimits {
@@ -277,7 +295,6 @@ impl SignalSettings {
         found.at_least("relay_allocations", self.relay_allocations, 1);
         found.at_least("max_sessions", self.max_sessions, 1);
         found.at_least("max_sessions_per_ip", self.max_sessions_per_ip, 1);
-        found.at_least("room_threads", self.room_threads, 1);
         self.limits.validate(&mut found);
         self.timing.validate(&mut found);
         api_keys::validate(&self.api_keys, &mut found);
@@ -378,7 +395,7 @@ mod tests {
             allowed_origins: vec!["app.example".to_owned(), "https://fine.example".to_owned()],
             ice_urls: vec!["turn:".to_owned(), "https://x".to_owned(), "stun:relay.example:3478".to_owned()],
             default_capacity: 100,
-            room_threads: 0,
+            max_sessions: 0,
             timing: TimingSettings { ping_ms: 50_000, ..TimingSettings::default() },
             ..SignalSettings::default()
         };
@@ -392,7 +409,7 @@ mod tests {
                 "ice_urls",
                 "ice_urls",
                 "default_capacity",
-                "room_threads",
+                "max_sessions",
                 "timing.ping_ms"
             ]
         );

@@ -27,9 +27,6 @@ use crate::settings::{SettingProblem, SignalSettings};
 use crate::state::Signal;
 use crate::whereabouts;
 
-/// HTTP threads if the settings leave it to us: signaling is light, and more threads only spread it thinner.
-const MOST_HTTP_THREADS: usize = 4;
-
 /// Between two sweeps of the rate limiters.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -109,10 +106,7 @@ pub fn start(http: SocketAddr, parts: SignalParts) -> Result<RunningSignal, Star
         io::ErrorKind::AddrInUse => StartError::AddressInUse(http),
         _ => StartError::Listen { address: http, source },
     })?;
-    let threads = match settings.http_threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from).min(MOST_HTTP_THREADS),
-        threads => threads,
-    };
+    let threads = settings.http_threads();
     metrics::describe();
     let usage = bus.subscribe(Topic::RelayUsage);
     let asked = bus.subscribe(Topic::RoomQueries);

@@ -78,7 +78,7 @@ impl Signal {
             invites: Invites::new(secret),
             issuer,
             access: Access::new(&settings.api_keys),
-            rooms: Registry::new(settings.room_threads),
+            rooms: Registry::new(settings.room_threads()),
             limits: Mutex::new(Arc::new(Limits::new(&settings.limits))),
             kept: KeptBytes::new(settings.limits.kept_bytes_total),
             slots: Slots::new(Counted::Sessions, settings.max_sessions, settings.max_sessions_per_ip),

@@ -121,7 +121,7 @@ async fn a_burst_arrives_whole_and_in_order() {
             }
         }
     };
-    futures_util::join!(sending, hearing);
+    tokio::join!(sending, hearing);
     server.stop().await;
 }
 
@@ -221,7 +221,7 @@ async fn who_gives_no_sign_of_life_is_given_up_and_who_answers_pings_is_not() {
     let mut alice = server.member(&room.room, "Alice").await;
     let joined = server.join(&room.room, &JoinRoom::default()).await.unwrap();
     let mut silent = RawSocket::connect(&server, &joined.token, 64 * 1024).await;
-    let (code, ()) = futures_util::join!(silent.close_code(), async {
+    let (code, ()) = tokio::join!(silent.close_code(), async {
         assert!(matches!(alice.next().await, ServerMessage::PeerJoined { .. }));
         check_peer_left(&mut alice, &joined.peer, LeaveReason::TimedOut).await;
     });

@@ -1,103 +1,97 @@
-//! A connection that left the HTTP dispatcher: what it receives is handed on as it comes, what it sends is written as it comes,
-//! and while nothing happens it holds no buffer.
+//! A connection that left the HTTP dispatcher: its request is answered, and if it asked for a WebSocket, it is handed to a session.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
 
 use actix_codec::{Encoder, Framed};
 use actix_http::body::{BoxBody, MessageBody};
 use actix_http::error::PayloadError;
-use actix_http::{
-    BoxedPayloadStream, ConnectionType, HttpMessage, Payload, Request, Response, StatusCode, h1,
-};
+use actix_http::{BoxedPayloadStream, ConnectionType, Payload, Request, Response, h1};
 use actix_web::dev::Extensions;
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::Stream;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use crate::socket::Cut;
+use crate::session::Opening;
+use crate::socket::{self, Place};
 
-/// Taken from the socket at once. A guess: most messages are smaller.
-const READ: usize = 8 * 1024;
-/// Frames that wait are written together up to this. A guess: several session descriptions.
-const WRITE: usize = 32 * 1024;
+/// What an answer's body is gathered to. A guess.
+const TOGETHER: usize = 32 * 1024;
 
-/// The sending half.
+/// The connection, and how it speaks.
 pub(super) struct Upgraded {
     stream: Rc<TcpStream>,
+    early: Early,
     codec: h1::Codec,
     /// Among them the connection's place, which it keeps.
-    _data: Option<Rc<Extensions>>,
+    data: Option<Rc<Extensions>>,
 }
 
-/// Takes the connection out of its frame. The request gets the receiving half as its payload, and a way to cut the connection
-/// among its extensions.
+/// What came together with the request's head, until somebody takes it.
+type Early = Rc<RefCell<Bytes>>;
+
+/// Takes the connection out of its frame. The request gets the receiving half as its payload.
 pub(super) fn begin(request: Request, framed: Framed<TcpStream, h1::Codec>) -> (Request, Upgraded) {
     let parts = framed.into_parts();
     let stream = Rc::new(parts.io);
-    let early =
-        Some(parts.read_buf).filter(|early| !early.is_empty()).map(|early| Bytes::copy_from_slice(&early));
-    let incoming: BoxedPayloadStream = Box::pin(Incoming { stream: Rc::clone(&stream), early });
+    let early = Rc::new(RefCell::new(Bytes::copy_from_slice(&parts.read_buf)));
+    let incoming = Incoming { stream: Rc::downgrade(&stream), early: Rc::clone(&early) };
+    let incoming: BoxedPayloadStream = Box::pin(incoming);
     let (mut request, _none) = request.replace_payload(Payload::Stream { payload: incoming });
-    request.extensions_mut().insert(Cut::new(&stream));
     let data = request.take_conn_data();
-    (request, Upgraded { stream, codec: parts.codec, _data: data })
+    (request, Upgraded { stream, early, codec: parts.codec, data })
 }
 
 impl Upgraded {
-    /// Sends an answer with all of its body.
-    pub(super) async fn serve(self, response: Response<BoxBody>) {
-        if let Err(error) = self.answer(response).await {
+    /// Sends an answer with all of its body; or that a WebSocket is open, and then it is one.
+    pub(super) async fn serve(mut self, mut response: Response<BoxBody>) {
+        let opening = response.extensions_mut().remove::<Opening>();
+        let answered = match opening {
+            Some(opening) => self.open(opening, response).await,
+            None => self.answer(response).await,
+        };
+        if let Err(error) = answered {
             tracing::debug!(%error, "connection lost");
         }
     }
 
-    /// Sends the answer, and then its body as long as it lasts: a WebSocket's is all that the server says.
-    async fn answer(mut self, response: Response<BoxBody>) -> io::Result<()> {
-        let (mut head, body) = response.into_parts();
-        let switching = head.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if !switching {
-            head.head_mut().set_connection_type(ConnectionType::Close);
-        }
+    async fn open(mut self, opening: Opening, response: Response<BoxBody>) -> io::Result<()> {
+        let (head, body) = response.into_parts();
         let mut bytes = BytesMut::new();
         self.codec.encode(h1::Message::Item((head, body.size())), &mut bytes)?;
-        self.write(&bytes).await?;
+        socket::write(&self.stream, &mut bytes).await?;
+        let Self { stream, early, codec: _, data } = self;
+        // The request's payload does not hold it.
+        let Some(stream) = Rc::into_inner(stream) else { return Err(io::ErrorKind::ResourceBusy.into()) };
+        let place = data.as_ref().and_then(|data| data.get::<Place>()).cloned().flatten();
+        opening.begin(stream, &early.take(), place);
+        Ok(())
+    }
+
+    async fn answer(&mut self, response: Response<BoxBody>) -> io::Result<()> {
+        let (mut head, body) = response.into_parts();
+        head.head_mut().set_connection_type(ConnectionType::Close);
+        let mut bytes = BytesMut::new();
+        self.codec.encode(h1::Message::Item((head, body.size())), &mut bytes)?;
+        socket::write(&self.stream, &mut bytes).await?;
         let mut body = pin!(body);
         let mut more = true;
         while more {
-            bytes = BytesMut::new();
-            more = poll_fn(|context| gather(body.as_mut(), &mut bytes, context)).await;
-            if switching {
-                self.write(&bytes).await?;
-            } else {
-                let mut encoded = BytesMut::new();
-                self.codec.encode(h1::Message::Chunk(Some(bytes.freeze())), &mut encoded)?;
-                self.write(&encoded).await?;
-                bytes = BytesMut::new();
-            }
+            let mut chunk = BytesMut::new();
+            more = poll_fn(|context| gather(body.as_mut(), &mut chunk, context)).await;
+            self.codec.encode(h1::Message::Chunk(Some(chunk.freeze())), &mut bytes)?;
+            socket::write(&self.stream, &mut bytes).await?;
         }
-        if !switching {
-            self.codec.encode(h1::Message::Chunk(None), &mut bytes)?;
-            self.write(&bytes).await?;
-        }
-        // The client reads what is under way, and the end. The socket itself ends with its receiving half.
+        self.codec.encode(h1::Message::Chunk(None), &mut bytes)?;
+        socket::write(&self.stream, &mut bytes).await?;
+        // The client reads what is under way, and the end.
         SockRef::from(&*self.stream).shutdown(Shutdown::Write)
-    }
-
-    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.stream.try_write(bytes) {
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.stream.writable().await?,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -107,7 +101,7 @@ fn gather<B: MessageBody>(
     bytes: &mut BytesMut,
     context: &mut Context<'_>,
 ) -> Poll<bool> {
-    while bytes.len() < WRITE {
+    while bytes.len() < TOGETHER {
         match body.as_mut().poll_next(context) {
             Poll::Ready(Some(Ok(chunk))) => bytes.extend_from_slice(&chunk),
             // A body that breaks off is as good as one that ends: the connection ends with it.
@@ -119,34 +113,25 @@ fn gather<B: MessageBody>(
     Poll::Ready(true)
 }
 
-/// The receiving half.
+/// The receiving half, as long as the connection is answered here.
 struct Incoming {
-    stream: Rc<TcpStream>,
-    /// What came together with the request's head.
-    early: Option<Bytes>,
+    stream: Weak<TcpStream>,
+    early: Early,
 }
 
 impl Stream for Incoming {
     type Item = Result<Bytes, PayloadError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(early) = self.early.take() {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let early = self.early.take();
+        if !early.is_empty() {
             return Poll::Ready(Some(Ok(early)));
         }
-        loop {
-            if let Err(error) = ready!(self.stream.poll_read_ready(context)) {
-                return Poll::Ready(Some(Err(error.into())));
-            }
-            let mut buffer = [0; READ];
-            match self.stream.try_read(&mut buffer) {
-                Ok(0) => return Poll::Ready(None),
-                Ok(length) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    return Poll::Ready(Some(Ok(Bytes::copy_from_slice(bytes))));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Some(Err(error.into()))),
-            }
-        }
+        let Some(stream) = self.stream.upgrade() else { return Poll::Ready(None) };
+        socket::poll_read(&stream, Bytes::copy_from_slice, context).map(|read| match read {
+            Ok(bytes) if bytes.is_empty() => None,
+            Ok(bytes) => Some(Ok(bytes)),
+            Err(error) => Some(Err(error.into())),
+        })
     }
 }

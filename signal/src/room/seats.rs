@@ -49,7 +49,8 @@ impl Drop for Seat {
 pub(crate) struct Seats {
     signal: Arc<Signal>,
     room: RoomId,
-    seats: HashMap<SessionId, Seat>,
+    /// Boxed: a table is mostly empty, and most are of small rooms.
+    seats: HashMap<SessionId, Box<Seat>>,
 }
 
 impl Seats {
@@ -58,11 +59,11 @@ impl Seats {
     }
 
     pub(crate) fn give(&mut self, session: SessionId, seat: Seat) {
-        self.seats.insert(session, seat);
+        self.seats.insert(session, Box::new(seat));
     }
 
     pub(crate) fn of(&self, session: SessionId) -> Option<&Seat> {
-        self.seats.get(&session)
+        self.seats.get(&session).map(|seat| &**seat)
     }
 
     /// `None`: no such seat here.
@@ -124,6 +125,10 @@ impl Seats {
         }
     }
 
+    fn each(&self) -> impl Iterator<Item = (&SessionId, &Seat)> {
+        self.seats.iter().map(|(session, seat)| (session, &**seat))
+    }
+
     pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.seats.keys().copied()
     }
@@ -144,7 +149,7 @@ impl Seats {
                 received: stay.received,
             })
         };
-        self.seats.iter().filter_map(announce).collect()
+        self.each().filter_map(announce).collect()
     }
 
     /// Tells all sockets.
@@ -153,11 +158,11 @@ impl Seats {
         let full = |(session, seat): (&SessionId, &Seat)| {
             seat.outbox.push(Frame::Text(text.clone())).is_err().then_some(*session)
         };
-        self.seats.iter().filter_map(full).collect()
+        self.each().filter_map(full).collect()
     }
 
     /// Takes a seat away. Its peer may have taken another meanwhile.
-    pub(crate) fn vacate(&mut self, session: SessionId) -> Option<Seat> {
+    pub(crate) fn vacate(&mut self, session: SessionId) -> Option<Box<Seat>> {
         let seat = self.seats.remove(&session)?;
         let peer = &seat.peer;
         let other = self.seats.values().find(|other| other.peer == *peer).map(|other| other.seen_at);
