@@ -10,6 +10,7 @@ mod api_keys;
 mod app_rooms;
 mod attach;
 mod client;
+mod connection;
 mod doors;
 mod farewell;
 mod frame_gate;

@@ -1,6 +1,6 @@
-//! The session: one WebSocket, from the end of its opening handshake to its end. It begins on the HTTP thread that accepted it, and
-//! goes on on the thread of its room as soon as it is known which room that is: what its client says, and what it hears, then
-//! wakes no other thread.
+//! The session: what one WebSocket's client says, from its first message to the last. What it hears goes through the outbox.
+
+mod door;
 
 use std::io;
 use std::net::IpAddr;
@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_http::ws::{self, CloseReason};
-use causeway_protocol::message::{ClientMessage, Pass, Position, ServerMessage};
-use causeway_protocol::token::{JoinClaims, ResumeClaims, TokenError};
-use causeway_protocol::{CloseCode, ErrorCode, Moment, PROTOCOL_VERSION, PeerId, RoomId};
+use causeway_protocol::message::{ClientMessage, ServerMessage};
+use causeway_protocol::{CloseCode, ErrorCode, Moment, PeerId, RoomId};
 use causeway_service::clock;
 use causeway_signal_core::{Gone, SessionId};
 use serde::Deserialize;
@@ -21,39 +20,19 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::access::{self, Entered};
-use crate::attach::{NoRoom, attach};
+pub(crate) use door::Entry;
+
 use crate::farewell::Farewell;
 use crate::frames::{Frames, Heard, Unreadable};
 use crate::ice::IceUrls;
 use crate::limits::Ingress;
-use crate::outbox::{Frame, Outbox, Writer, outbox};
-use crate::room::{Enter, Entrance, Garbled, RoomActor, Said, Went};
-use crate::slots::Slot;
-use crate::socket::Place;
+use crate::outbox::{Frame, Outbox};
+use crate::room::{Enter, Garbled, RoomActor, Said, Went};
 use crate::state::{Drain, Signal};
 use crate::{metrics, socket, text};
 
-/// A WebSocket that is about to open.
-pub(crate) struct Opening {
-    pub(crate) signal: Arc<Signal>,
-    pub(crate) slot: Slot,
-    pub(crate) ice_urls: IceUrls,
-    /// Where we see the client.
-    pub(crate) seen_at: IpAddr,
-    /// The join token, if the handshake brought it.
-    pub(crate) token: Option<String>,
-}
-
-/// The session, what writes for it, and the connection below both.
-struct Connection {
-    session: Session,
-    writer: Writer,
-    stream: TcpStream,
-}
-
-/// One WebSocket's session: it hears, and its outbox speaks.
-struct Session {
+/// One WebSocket's session.
+pub(crate) struct Session {
     id: SessionId,
     signal: Arc<Signal>,
     outbox: Outbox,
@@ -65,10 +44,6 @@ struct Session {
     whereabouts: Whereabouts,
     /// What the room is told when the connection ends.
     why: Gone,
-    /// Until it is over.
-    slot: Option<Slot>,
-    /// Until the connection is gone.
-    _place: Place,
 }
 
 enum Whereabouts {
@@ -82,16 +57,9 @@ enum Whereabouts {
     },
 }
 
-/// A genuine token, and the room that it is for.
-struct Entry {
-    room: Addr<RoomActor>,
-    who: (RoomId, PeerId),
-    entrance: Entrance,
-}
-
 /// A message on its way to the room. Boxed: most connections have none under way most of the time, and wait without the room
 /// for one.
-type Sent<M> = Pin<Box<Request<RoomActor, M>>>;
+pub(crate) type Sent<M> = Pin<Box<Request<RoomActor, M>>>;
 
 fn send<M>(room: &Addr<RoomActor>, message: M) -> Sent<M>
 where
@@ -101,15 +69,18 @@ where
     Box::pin(room.send(message))
 }
 
-impl Opening {
-    /// The handshake is over. `early` came together with it.
-    pub(crate) fn begin(self, stream: TcpStream, early: &[u8], place: Place) {
-        let Self { signal, slot, ice_urls, seen_at, token } = self;
-        let settings = signal.settings();
-        let (outbox, writer) = outbox(&settings.limits, &settings.timing);
-        let mut session = Session {
+impl Session {
+    /// One that has not said anything yet, unless `early` has something of it.
+    pub(crate) fn new(
+        signal: Arc<Signal>,
+        outbox: Outbox,
+        ice_urls: IceUrls,
+        seen_at: IpAddr,
+        early: &[u8],
+    ) -> Self {
+        let mut session = Self {
             id: signal.next_session(),
-            ingress: Ingress::new(&settings.limits),
+            ingress: Ingress::new(&signal.settings().limits),
             outbox,
             frames: Frames::new(),
             ice_urls: Arc::new(ice_urls),
@@ -118,86 +89,19 @@ impl Opening {
             whereabouts: Whereabouts::Door,
             why: Gone::Disconnected,
             signal,
-            slot: Some(slot),
-            _place: place,
         };
         if let Err(unreadable) = session.frames.feed(early) {
             session.on_unreadable(unreadable);
         }
-        actix_web::rt::spawn(Box::new(Connection { session, writer, stream }).at_the_door(token));
-    }
-}
-
-impl Connection {
-    /// Until there is a genuine token, or none will come.
-    async fn at_the_door(mut self: Box<Self>, token: Option<String>) {
-        let Self { session, writer, stream } = &mut *self;
-        let knocked = tokio::select! {
-            biased;
-            entry = session.knock(token, stream) => entry.ok_or(None),
-            farewell = writer.run(stream) => Err(Some(farewell)),
-        };
-        match knocked {
-            Ok(entry) => self.move_in(entry),
-            Err(written) => self.part(written).await,
-        }
+        session
     }
 
-    /// Goes on on the room's thread.
-    fn move_in(self: Box<Self>, entry: Entry) {
-        let Self { session, writer, stream } = *self;
-        let signal = Arc::clone(&session.signal);
-        let Ok(stream) = stream.into_std() else { return };
-        let room = entry.who.0.clone();
-        let moved = signal.rooms.spawn_with(&room, move || match TcpStream::from_std(stream) {
-            Ok(stream) => {
-                let mut connection = Box::new(Self { session, writer, stream });
-                let entering = connection.session.enter(entry);
-                actix::spawn(connection.inside(entering));
-            }
-            Err(error) => tracing::warn!(%error, "a connection could not be moved to its room's thread"),
-        });
-        if !moved {
-            tracing::debug!(%room, "a connection came when its room's thread had ended");
-        }
+    pub(crate) fn signal(&self) -> Arc<Signal> {
+        Arc::clone(&self.signal)
     }
 
-    async fn inside(mut self: Box<Self>, entering: Sent<Enter>) {
-        let Self { session, writer, stream } = &mut *self;
-        let written = tokio::select! {
-            biased;
-            () = session.stay(entering, stream) => None,
-            farewell = writer.run(stream) => Some(farewell),
-        };
-        // Boxed: what a connection needs at its end it does not carry all the time.
-        Box::pin(self.part(written)).await;
-    }
-
-    /// The end: the client hears of it, if that is still to be `written`, and the room.
-    async fn part(&mut self, written: Option<Farewell>) {
-        let Self { session, writer, stream } = self;
-        let farewell = match written {
-            Some(farewell) => farewell,
-            None => {
-                session.outbox.close(Farewell::Nobody);
-                writer.run(stream).await
-            }
-        };
-        if farewell == Farewell::Say(CloseCode::Stalled) {
-            session.why = Gone::Stalled;
-        }
-        session.leave();
-        metrics::closed(farewell.label());
-        tracing::debug!(reason = farewell.label(), "session ended");
-        // The session is over; the connection counts until it is gone.
-        session.slot = None;
-        socket::part(stream, Duration::from_millis(session.signal.settings().timing.linger_ms)).await;
-    }
-}
-
-impl Session {
     /// Shows the token of the handshake, or waits for one.
-    async fn knock(&mut self, token: Option<String>, stream: &TcpStream) -> Option<Entry> {
+    pub(crate) async fn knock(&mut self, token: Option<String>, stream: &TcpStream) -> Option<Entry> {
         let entry = match token {
             Some(token) => self.show(&token).await,
             None => None,
@@ -208,7 +112,8 @@ impl Session {
         }
     }
 
-    fn enter(&mut self, entry: Entry) -> Sent<Enter> {
+    /// Goes to the room.
+    pub(crate) fn enter(&mut self, entry: Entry) -> Sent<Enter> {
         let Entry { room, who, entrance } = entry;
         let entering = send(
             &room,
@@ -225,7 +130,7 @@ impl Session {
     }
 
     /// Is in the room until the connection ends.
-    async fn stay(&mut self, entering: Sent<Enter>, stream: &TcpStream) {
+    pub(crate) async fn stay(&mut self, entering: Sent<Enter>, stream: &TcpStream) {
         self.wait(entering).await;
         let _only_at_the_door = self.hear(stream).await;
     }
@@ -331,98 +236,6 @@ impl Session {
         }
     }
 
-    async fn on_hello(&mut self, message: &ClientMessage) -> Option<Entry> {
-        match message {
-            ClientMessage::Hello { version, token } if *version == PROTOCOL_VERSION => self.show(token).await,
-            ClientMessage::Hello { .. } => {
-                self.refuse_entry("hello", ErrorCode::VersionUnsupported, CloseCode::BadMessage)
-            }
-            ClientMessage::Resume { version, token, epoch, seq } if *version == PROTOCOL_VERSION => {
-                self.resume(token, Position { epoch: *epoch, seq: *seq }).await
-            }
-            ClientMessage::Resume { .. } => {
-                self.refuse_entry("resume", ErrorCode::VersionUnsupported, CloseCode::BadMessage)
-            }
-            other => {
-                self.refuse_first(other.kind());
-                None
-            }
-        }
-    }
-
-    /// Shows a join token. A refusal is told and ends the connection.
-    async fn show(&mut self, token: &str) -> Option<Entry> {
-        if access::is_an_apps(token) {
-            return self.show_an_apps(token).await;
-        }
-        let refused = |error| match error {
-            TokenError::Invalid => ErrorCode::TokenInvalid,
-            TokenError::Expired => ErrorCode::TokenExpired,
-        };
-        let claims = match self.signal.joins.check(token, clock::now().unix).map_err(refused) {
-            Ok(claims) => claims,
-            Err(code) => return self.refuse_entry("hello", code, CloseCode::TokenRefused),
-        };
-        let room = self.find("hello", &claims.room).await?;
-        Some(Entry::join(room, claims))
-    }
-
-    /// Shows a token that an app minted, which may first have to fetch keys and make the room.
-    async fn show_an_apps(&mut self, token: &str) -> Option<Entry> {
-        match access::enter(&self.signal, token, None).await {
-            Ok(Entered { claims, room, once: _ }) => Some(Entry::join(room, claims)),
-            Err(refused) => {
-                metrics::refused(refused.code().as_str());
-                self.push(Frame::Text(text::of(&ServerMessage::Error {
-                    code: refused.code(),
-                    message: refused.message().to_owned(),
-                    refused: Some("hello".to_owned()),
-                })));
-                self.outbox.close(Farewell::Say(refused.close_code()));
-                None
-            }
-        }
-    }
-
-    /// Shows a resume token.
-    async fn resume(&mut self, token: &str, position: Position) -> Option<Entry> {
-        let refused = |error| match error {
-            TokenError::Invalid => ErrorCode::TokenInvalid,
-            TokenError::Expired => ErrorCode::TokenExpired,
-        };
-        let claims = match self.signal.resumes.check(token, clock::now().unix).map_err(refused) {
-            Ok(claims) => claims,
-            Err(code) => return self.refuse_entry("resume", code, CloseCode::ResumeRefused),
-        };
-        let ResumeClaims { room: id, pass, aud: _, exp: _ } = claims;
-        let room = self.find("resume", &id).await?;
-        Some(Entry::resume(room, id, pass, position))
-    }
-
-    /// The room, wherever it lives.
-    async fn find(&mut self, shown: &str, room: &RoomId) -> Option<Addr<RoomActor>> {
-        match attach(&self.signal, room).await {
-            Ok(room) => Some(room),
-            Err(NoRoom::NotFound) => {
-                self.refuse_entry(shown, ErrorCode::RoomNotFound, CloseCode::RoomNotFound)
-            }
-            Err(NoRoom::Unavailable) => self.refuse_entry(shown, ErrorCode::Unavailable, CloseCode::Internal),
-        }
-    }
-
-    /// Tells why a token opens nothing, and ends the connection.
-    fn refuse_entry<T>(&self, shown: &str, code: ErrorCode, close: CloseCode) -> Option<T> {
-        self.tell_error(code, Some(shown.to_owned()));
-        self.outbox.close(Farewell::Say(close));
-        None
-    }
-
-    /// The first message has to show a token.
-    fn refuse_first(&mut self, kind: &str) {
-        self.tell_error(ErrorCode::BadMessage, Some(kind.to_owned()));
-        self.refuse(CloseCode::BadMessage);
-    }
-
     /// JSON that is no message of this version. A member may be newer than this server: it is told and stays.
     async fn on_unknown(&mut self, text: &str) {
         #[derive(Deserialize)]
@@ -506,8 +319,21 @@ impl Session {
         self.outbox.close(Farewell::Nobody);
     }
 
+    /// Nobody is at the other end any more, if nothing else was said.
+    pub(crate) fn hang_up(&self) {
+        self.outbox.close(Farewell::Nobody);
+    }
+
+    /// The connection ended with this.
+    pub(crate) fn leave(&mut self, farewell: Farewell) {
+        if farewell == Farewell::Say(CloseCode::Stalled) {
+            self.why = Gone::Stalled;
+        }
+        self.tell_room();
+    }
+
     /// Tells the room that this connection is over, once.
-    fn leave(&mut self) {
+    fn tell_room(&mut self) {
         if let Whereabouts::Room { room, .. } = std::mem::replace(&mut self.whereabouts, Whereabouts::Door) {
             #[allow(
                 clippy::disallowed_methods,
@@ -521,19 +347,7 @@ impl Session {
 /// However it ended.
 impl Drop for Session {
     fn drop(&mut self) {
-        self.leave();
-    }
-}
-
-impl Entry {
-    fn join(room: Addr<RoomActor>, claims: JoinClaims) -> Self {
-        let who = (claims.room.clone(), claims.sub.clone());
-        Self { room, who, entrance: Entrance::Join(Box::new(claims)) }
-    }
-
-    fn resume(room: Addr<RoomActor>, id: RoomId, pass: Pass, position: Position) -> Self {
-        let who = (id, pass.peer.clone());
-        Self { room, who, entrance: Entrance::Resume(Box::new(pass), position) }
+        self.tell_room();
     }
 }
 

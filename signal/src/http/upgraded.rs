@@ -18,7 +18,7 @@ use futures_util::Stream;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use crate::session::Opening;
+use crate::connection::Opening;
 use crate::socket::{self, Place};
 
 /// What an answer's body is gathered to. A guess.

@@ -10,8 +10,8 @@ use causeway_service::clock;
 
 use super::Refusal;
 use crate::client;
+use crate::connection::Opening;
 use crate::ice::IceUrls;
-use crate::session::Opening;
 use crate::slots::NoSlot;
 use crate::state::Signal;
 
