@@ -1,35 +1,21 @@
 //! Loads relays and rooms from outside, with nothing of theirs, and says what a packet or a message costs them.
 #![forbid(unsafe_code)]
 
-mod allocate;
 pub mod args;
 mod bars;
-mod client;
 mod clock;
 pub mod cores;
 pub mod failure;
 mod files;
-mod flows;
-mod generator;
 mod histogram;
-mod idle;
-mod lane;
 pub mod plot;
-mod print;
 mod proc;
 mod process;
-mod receiver;
-mod relay;
+pub mod relay;
 pub mod report;
-pub mod rounds;
 mod schedule;
-pub mod server;
 pub mod signal;
-pub mod soak;
-mod stamp;
-mod standard;
 pub mod summary;
-pub mod table;
 pub mod verdict;
 
 use std::io::Write;

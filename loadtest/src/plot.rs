@@ -1,7 +1,7 @@
 //! The table as a picture: for each goal a bar as long as the ratio.
 
 use crate::bars::{self, Bar};
-use crate::report::Report;
+use crate::relay::Report;
 
 const TITLE: &str = "Causeway's cost beside others' (1.0 = as much as the other; shorter is better)";
 

@@ -1,24 +1,10 @@
-//! What a run leaves behind for programs: everything that was measured, as JSON.
+//! What every run leaves behind: on what it ran.
 
 use std::fs;
 
 use serde::Serialize;
 
 use crate::cores::Cores;
-use crate::soak::Soak;
-use crate::table::Line;
-use crate::verdict::{Outcome, Verdict};
-
-/// A run.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    /// What it ran on.
-    pub machine: Machine,
-    /// The table.
-    pub lines: Vec<Line>,
-    /// Long runs.
-    pub soaks: Vec<Soak>,
-}
 
 /// What a run ran on.
 #[derive(Debug, Serialize)]
@@ -43,16 +29,5 @@ impl Machine {
             kernel: kernel.trim().to_owned(),
             cores,
         }
-    }
-}
-
-impl Report {
-    /// How the run ends.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        let goals = self.lines.iter().flat_map(|line| &line.compared).map(|compared| &compared.verdict);
-        let soaks =
-            self.soaks.iter().map(|soak| if soak.holds() { &Verdict::Holds } else { &Verdict::Misses });
-        Outcome::of(goals.chain(soaks))
     }
 }

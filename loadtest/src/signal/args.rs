@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::args::{Waiting, beside_this_program};
+use crate::args::{Waiting, beside_this_program, seconds};
 use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::signal::program::Program;
@@ -187,10 +187,6 @@ impl SignalFlags {
             Rival::SocketIo => Program::SocketIo(folder),
         }
     }
-}
-
-fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(span.as_secs_f64())
 }
 
 #[cfg(test)]

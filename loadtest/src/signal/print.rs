@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::print::number;
+use crate::relay::print::number;
 use crate::signal::args::Work;
 use crate::signal::round::Round;
 use crate::signal::table::{Line, Measured};

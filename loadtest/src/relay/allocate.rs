@@ -11,14 +11,14 @@ use std::time::Duration;
 use causeway_stun::attributes::{Lifetime, RequestedTransport};
 use causeway_stun::{Class, Message, MessageWriter, Method, TransactionId};
 
-use crate::client::{Challenge, Client, error_code, transaction_id};
 use crate::clock;
 use crate::failure::{Doing, Failure};
 use crate::files;
-use crate::generator::Seen;
 use crate::histogram::Histogram;
 use crate::proc::CpuTime;
-use crate::server::LOGIN;
+use crate::relay::client::{Challenge, Client, error_code, transaction_id};
+use crate::relay::generator::Seen;
+use crate::relay::server::LOGIN;
 
 /// Before the measured span. A guess.
 const WARM_UP: Duration = Duration::from_millis(300);

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::args::Other;
-use crate::client::{Client, Login};
 use crate::clock;
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
 use crate::proc::CpuTime;
 use crate::process::{self, Process};
+use crate::relay::args::Other;
+use crate::relay::client::{Client, Login};
 
 /// The user that every server is given.
 pub(crate) const LOGIN: Login = Login { name: "user", password: "pass" };

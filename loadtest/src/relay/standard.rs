@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::args::{Direction, Framing, Load, Other, Partner, Receivers, Waiting, Work};
-use crate::table::{Goal, Measure, Row};
+use crate::args::Waiting;
+use crate::relay::args::{Direction, Framing, Load, Other, Partner, Receivers, Work};
+use crate::relay::table::{Goal, Measure, Row};
 
 /// Far below what any of the servers can do with packets that come one by one.
 const CALM: u64 = 50_000;

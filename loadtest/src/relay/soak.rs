@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::args::Load;
 use crate::cores::Cores;
 use crate::failure::Failure;
-use crate::rounds::{self, Round};
-use crate::server::Program;
+use crate::relay::args::Load;
+use crate::relay::round::{self, Round};
+use crate::relay::server::Program;
 
 /// How a long run went.
 #[derive(Clone, Debug, Serialize)]
@@ -44,9 +44,9 @@ pub fn run(
     cores: Cores,
     logs: &Path,
 ) -> Result<Soak, Failure> {
-    let saturated = rounds::one(program, &Load { rate: None, ..*load }, cores, logs)?.rate;
+    let saturated = round::one(program, &Load { rate: None, ..*load }, cores, logs)?.rate;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "packets a second")]
     let load = Load { rate: Some((saturated / 2.0) as u64), span, ..*load };
-    let round = rounds::one(program, &load, cores, logs)?;
+    let round = round::one(program, &load, cores, logs)?;
     Ok(Soak { name: name.to_owned(), load, saturated, round })
 }

@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::clock;
 use crate::histogram::Histogram;
-use crate::lane::Lane;
+use crate::relay::lane::Lane;
 
 /// A sleeping receiver looks up this often, in milliseconds.
 const LONGEST_SLEEP: u8 = 50;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use causeway_stun::attributes::{Data, XorPeerAddress};
 use causeway_stun::{ChannelData, Class, HEADER_LENGTH, MessageWriter, Method};
 
-use crate::args::{Direction, Framing, Load, Partner, Receivers};
-use crate::client::{self, Client, transaction_id};
 use crate::failure::{Doing, Failure};
-use crate::lane::{Arriving, Lane, Progress, TRANSACTION_ID_AT};
-use crate::server::LOGIN;
+use crate::relay::args::{Direction, Framing, Load, Partner, Receivers};
+use crate::relay::client::{self, Client, transaction_id};
+use crate::relay::lane::{Arriving, Lane, Progress, TRANSACTION_ID_AT};
+use crate::relay::server::LOGIN;
 
 /// Behind the header of a Send indication come XOR-PEER-ADDRESS (12 bytes) and the header of DATA (4).
 const DATA_AT: usize = HEADER_LENGTH + 12 + 4;

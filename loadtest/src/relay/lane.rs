@@ -9,7 +9,7 @@ use causeway_stun::{HEADER_LENGTH, Message};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::failure::{Doing, Failure};
-use crate::stamp::Stamp;
+use crate::relay::stamp::Stamp;
 
 /// What arrives, and where its stamp is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

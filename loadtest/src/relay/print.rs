@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::rounds::Round;
-use crate::soak::Soak;
+use crate::relay::round::Round;
+use crate::relay::soak::Soak;
+use crate::relay::table::Line;
 use crate::summary::Middle;
-use crate::table::Line;
 use crate::verdict::Verdict;
 
 /// Everything about one line: each server, and each ratio.

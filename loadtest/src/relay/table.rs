@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::args::{Load, Other, Work};
-use crate::rounds::Round;
+use crate::relay::args::{Load, Other, Work};
+use crate::relay::round::Round;
 use crate::summary::Middle;
 use crate::verdict::Verdict;
 
@@ -160,7 +160,7 @@ fn compare(
 mod tests {
     use super::*;
     use crate::args::Waiting;
-    use crate::standard;
+    use crate::relay::standard;
 
     fn round(microseconds: f64, busy: f64) -> Round {
         Round {

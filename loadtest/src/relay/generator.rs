@@ -12,11 +12,11 @@ use crate::clock;
 use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::histogram::Histogram;
-use crate::lane::{Lane, Progress};
 use crate::proc::CpuTime;
-use crate::receiver::Receiver;
+use crate::relay::lane::{Lane, Progress};
+use crate::relay::receiver::Receiver;
+use crate::relay::stamp::Stamp;
 use crate::schedule::Schedule;
-use crate::stamp::Stamp;
 
 /// Before the measured span: caches fill, buffers reach their size. A guess.
 const WARM_UP: Duration = Duration::from_millis(300);

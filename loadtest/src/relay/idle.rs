@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::client::Client;
 use crate::failure::Failure;
-use crate::server::LOGIN;
+use crate::relay::client::Client;
+use crate::relay::server::LOGIN;
 
 /// Made before the first look at the server's memory, so that what any allocation brings along is not counted.
 const BEFORE: usize = 200;

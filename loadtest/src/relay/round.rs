@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::allocate;
-use crate::args::{Load, Work};
 use crate::clock;
 use crate::cores::Cores;
 use crate::failure::Failure;
-use crate::flows;
-use crate::generator::{self, Pace, Seen};
-use crate::idle;
-use crate::server::{Program, Server};
+use crate::relay::allocate;
+use crate::relay::args::{Load, Work};
+use crate::relay::flows;
+use crate::relay::generator::{self, Pace, Seen};
+use crate::relay::idle;
+use crate::relay::server::{Program, Server};
 
 /// One round of one server.
 #[derive(Clone, Debug, Serialize)]

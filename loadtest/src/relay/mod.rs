@@ -1,21 +1,58 @@
 //! `loadtest relay`: measures one load or the standard table, prints it, and writes it down.
 
+mod allocate;
+pub mod args;
+mod client;
+mod flows;
+mod generator;
+mod idle;
+mod lane;
+pub(crate) mod print;
+mod receiver;
+pub mod round;
+pub mod server;
+pub mod soak;
+mod stamp;
+mod standard;
+pub mod table;
+
 use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use crate::args::{Other, RelayFlags, Work};
+use serde::Serialize;
+
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
 use crate::plot;
-use crate::print;
-use crate::report::{Machine, Report};
-use crate::rounds;
-use crate::server::Program;
-use crate::soak::{self, Soak};
-use crate::standard;
-use crate::table::{Goal, Line, Measure, Row};
-use crate::verdict::Outcome;
+use crate::report::Machine;
+use crate::verdict::{Outcome, Verdict};
+use args::{Other, RelayFlags, Work};
+use server::Program;
+use soak::Soak;
+use table::{Goal, Line, Measure, Row};
+
+/// A run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// What it ran on.
+    pub machine: Machine,
+    /// The table.
+    pub lines: Vec<Line>,
+    /// Long runs.
+    pub soaks: Vec<Soak>,
+}
+
+impl Report {
+    /// How the run ends.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        let goals = self.lines.iter().flat_map(|line| &line.compared).map(|compared| &compared.verdict);
+        let soaks =
+            self.soaks.iter().map(|soak| if soak.holds() { &Verdict::Holds } else { &Verdict::Misses });
+        Outcome::of(goals.chain(soaks))
+    }
+}
 
 /// Measures and says how it went.
 ///
@@ -80,7 +117,7 @@ fn measure(
     let programs: Vec<_> =
         ours.iter().cloned().chain(others.iter().map(|&other| flags.other(other))).collect();
     let alternate = |programs: &[Program]| -> Result<_, Failure> {
-        let rounds = rounds::alternate(programs, &row.load, flags.rounds, cores, &flags.out)?;
+        let rounds = round::alternate(programs, &row.load, flags.rounds, cores, &flags.out)?;
         Ok(programs.iter().map(Program::name).zip(rounds).collect())
     };
     match alternate(&programs) {
