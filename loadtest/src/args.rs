@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::{Serialize, Serializer};
 
+use crate::failure::Failure;
 use crate::relay::args::RelayFlags;
 use crate::signal::args::SignalFlags;
 
@@ -35,6 +36,14 @@ pub enum Waiting {
     Polling,
     /// Sleeps until something arrives, if it has a core of its own: the server's core wakes it.
     Sleeping,
+}
+
+/// The measured span that a flag asks for.
+pub(crate) fn span(seconds: f64) -> Result<Duration, Failure> {
+    if !(0.05..=3_600.0).contains(&seconds) {
+        return Err(Failure::Usage("--seconds is at least 0.05 and at most 3600"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 /// A span in a file, in seconds.

@@ -43,6 +43,15 @@ impl Histogram {
         }
         None
     }
+
+    /// What 50 %, 99 % and 99.9 % of all values do not exceed, in units of `unit`; 0: nothing was recorded.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "centuries in nanoseconds are below 2⁵³ units of any size here"
+    )]
+    pub(crate) fn quantiles(&self, unit: f64) -> [f64; 3] {
+        [0.5, 0.99, 0.999].map(|share| self.quantile(share).unwrap_or(0) as f64 / unit)
+    }
 }
 
 /// Where a value is counted.

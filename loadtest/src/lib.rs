@@ -8,14 +8,17 @@ pub mod cores;
 pub mod failure;
 mod files;
 mod histogram;
-pub mod plot;
+mod plot;
+mod print;
 mod proc;
 mod process;
 pub mod relay;
 pub mod report;
+pub mod rounds;
 mod schedule;
 pub mod signal;
 pub mod summary;
+pub mod table;
 pub mod verdict;
 
 use std::io::Write;

@@ -1,15 +1,12 @@
 //! The table as a picture: for each goal a bar as long as the ratio.
 
 use crate::bars::{self, Bar};
-use crate::relay::Report;
-
-const TITLE: &str = "Causeway's cost beside others' (1.0 = as much as the other; shorter is better)";
+use crate::report::Machine;
+use crate::table::{Line, Load};
 
 /// The picture.
-#[must_use]
-pub fn svg(report: &Report) -> String {
-    let bars: Vec<_> = report
-        .lines
+pub(crate) fn svg<L: Load>(title: &str, machine: &Machine, lines: &[Line<L>]) -> String {
+    let bars: Vec<_> = lines
         .iter()
         .flat_map(|line| line.compared.iter().map(move |compared| (line, compared)))
         .map(|(line, compared)| Bar {
@@ -20,5 +17,5 @@ pub fn svg(report: &Report) -> String {
             number: format!("{:.3}", compared.ratio.median),
         })
         .collect();
-    bars::svg(TITLE, &report.machine, &bars)
+    bars::svg(title, machine, &bars)
 }

@@ -1,10 +1,12 @@
-//! What every run leaves behind: on what it ran.
+//! What a run leaves behind: everything that was measured, as files, and on what it ran.
 
 use std::fs;
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::cores::Cores;
+use crate::failure::{Doing, Failure};
 
 /// What a run ran on.
 #[derive(Debug, Serialize)]
@@ -30,4 +32,17 @@ impl Machine {
             cores,
         }
     }
+}
+
+/// Writes a run down as `NAME.json`, for programs, and draws it as `NAME.svg`.
+pub(crate) fn write(
+    folder: &Path,
+    name: &str,
+    report: &impl Serialize,
+    picture: &str,
+) -> Result<(), Failure> {
+    fs::create_dir_all(folder).doing("making the output folder")?;
+    let json = serde_json::to_string_pretty(report).doing("writing what was measured")?;
+    fs::write(folder.join(name).with_extension("json"), json).doing("writing what was measured")?;
+    fs::write(folder.join(name).with_extension("svg"), picture).doing("drawing what was measured")
 }

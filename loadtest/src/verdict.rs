@@ -17,12 +17,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Of something that has to be.
+    #[must_use]
+    pub const fn held(holds: bool) -> Self {
+        if holds { Self::Holds } else { Self::Misses }
+    }
+
     /// Of a value that may be at most so large; `None`: it is only shown.
     #[must_use]
     pub fn of(value: f64, at_most: Option<f64>) -> Self {
         match at_most {
-            Some(at_most) if value <= at_most => Self::Holds,
-            Some(_) => Self::Misses,
+            Some(at_most) => Self::held(value <= at_most),
             None => Self::Shown,
         }
     }
@@ -53,7 +58,7 @@ pub enum Outcome {
 impl Outcome {
     /// Of all verdicts together.
     #[must_use]
-    pub fn of<'v>(verdicts: impl IntoIterator<Item = &'v Verdict>) -> Self {
+    pub fn of(verdicts: impl IntoIterator<Item = Verdict>) -> Self {
         verdicts.into_iter().fold(Self::Holds, |so_far, verdict| match (so_far, verdict) {
             (_, Verdict::Misses) | (Self::Misses, _) => Self::Misses,
             (_, Verdict::NotMeasured(_)) | (Self::NotMeasured, _) => Self::NotMeasured,
@@ -69,7 +74,7 @@ mod tests {
     #[test]
     fn a_miss_outweighs_what_was_not_measured() {
         let unknown = Verdict::NotMeasured(String::new());
-        let of = |verdicts: &[&Verdict]| Outcome::of(verdicts.iter().copied());
+        let of = |verdicts: &[&Verdict]| Outcome::of(verdicts.iter().copied().cloned());
         assert_eq!(of(&[]), Outcome::Holds);
         assert_eq!(of(&[&Verdict::Holds, &Verdict::Shown]), Outcome::Holds);
         assert_eq!(of(&[&Verdict::Holds, &unknown, &Verdict::Holds]), Outcome::NotMeasured);

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::server::Program;
 use super::stamp;
-use crate::args::{Waiting, beside_this_program, seconds};
+use crate::args::{Waiting, beside_this_program, seconds, span};
 use crate::cores::Cores;
 use crate::failure::Failure;
 
@@ -87,17 +87,6 @@ pub enum Other {
     Coturn,
     /// The crate `turn-server` (turn-rs), which relays only between its own clients.
     TurnServer,
-}
-
-impl Other {
-    /// What tables and files call it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Coturn => "coturn",
-            Self::TurnServer => "turn-server",
-        }
-    }
 }
 
 /// Which way data goes.
@@ -207,9 +196,6 @@ impl RelayFlags {
         if self.burst > LONGEST_BURST || self.burst * (self.size + HEADERS) > LONGEST_DATAGRAM {
             return Err(Failure::Usage("a burst has at most 64 packets and 65,507 bytes with their headers"));
         }
-        if !(0.05..=3_600.0).contains(&self.seconds) {
-            return Err(Failure::Usage("--seconds is at least 0.05 and at most 3600"));
-        }
         Ok(Load {
             work: self.work,
             flows: self.flows,
@@ -222,7 +208,7 @@ impl RelayFlags {
             framing: self.framing,
             receivers: self.receivers,
             waiting: self.waiting,
-            span: Duration::from_secs_f64(self.seconds),
+            span: span(self.seconds)?,
         })
     }
 

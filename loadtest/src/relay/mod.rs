@@ -7,7 +7,7 @@ mod flows;
 mod generator;
 mod idle;
 mod lane;
-pub(crate) mod print;
+mod print;
 mod receiver;
 pub mod round;
 pub mod server;
@@ -16,7 +16,6 @@ mod stamp;
 mod standard;
 pub mod table;
 
-use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
@@ -25,12 +24,16 @@ use serde::Serialize;
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
 use crate::plot;
-use crate::report::Machine;
-use crate::verdict::{Outcome, Verdict};
-use args::{Other, RelayFlags, Work};
+use crate::report::{self, Machine};
+use crate::rounds;
+use crate::table::named;
+use crate::verdict::Outcome;
+use args::{RelayFlags, Work};
 use server::Program;
 use soak::Soak;
 use table::{Goal, Line, Measure, Row};
+
+const TITLE: &str = "Causeway's cost beside others' (1.0 = as much as the other; shorter is better)";
 
 /// A run.
 #[derive(Debug, Serialize)]
@@ -47,10 +50,8 @@ impl Report {
     /// How the run ends.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let goals = self.lines.iter().flat_map(|line| &line.compared).map(|compared| &compared.verdict);
-        let soaks =
-            self.soaks.iter().map(|soak| if soak.holds() { &Verdict::Holds } else { &Verdict::Misses });
-        Outcome::of(goals.chain(soaks))
+        let soaks = self.soaks.iter().map(Soak::verdict);
+        Outcome::of(self.lines.iter().flat_map(Line::verdicts).chain(soaks))
     }
 }
 
@@ -62,9 +63,10 @@ pub(crate) fn run(flags: &RelayFlags, output: &mut impl Write) -> Result<Outcome
     let cores = flags.cores.unwrap_or_else(Cores::of_this_machine);
     let rows = rows(flags)?;
     let mut report = Report { machine: Machine::this(cores), lines: Vec::new(), soaks: Vec::new() };
-    let mut missing = Vec::new();
     for row in &rows {
-        let line = measure(flags, row, cores, &mut missing)?;
+        let one = |program: &Program| round::one(program, &row.load, cores, &flags.out);
+        let program_of = |other| flags.other(other);
+        let line = rounds::measure(row, flags.ours(), program_of, &flags.compare, one)?;
         print::details(&line, output).doing("printing")?;
         report.lines.push(line);
     }
@@ -72,7 +74,8 @@ pub(crate) fn run(flags: &RelayFlags, output: &mut impl Write) -> Result<Outcome
         report.soaks = soaks(flags, cores)?;
     }
     print::table(&report.lines, &report.soaks, output).doing("printing")?;
-    write(flags, &report)?;
+    let picture = plot::svg(TITLE, &report.machine, &report.lines);
+    report::write(&flags.out, "relay", &report, &picture)?;
     Ok(report.outcome())
 }
 
@@ -80,56 +83,14 @@ pub(crate) fn run(flags: &RelayFlags, output: &mut impl Write) -> Result<Outcome
 fn rows(flags: &RelayFlags) -> Result<Vec<Row>, Failure> {
     let load = flags.load()?;
     if flags.standard {
-        let mut rows = standard::rows(load.span, load.waiting);
-        rows.retain(|row| flags.only.as_ref().is_none_or(|only| row.name.contains(only.as_str())));
-        if rows.is_empty() {
-            return Err(Failure::Usage("no row of the standard table has what --only says in its name"));
-        }
-        return Ok(rows);
+        return named(standard::rows(load.span, flags.rounds, load.waiting), flags.only.as_deref());
     }
     let measure = match load.work {
         Work::Data | Work::Binding | Work::Allocate => Measure::CpuMicroseconds,
         Work::Idle => Measure::BytesPerAllocation,
     };
-    let goals = flags.compare.iter().map(|&against| Goal { against, at_most: None }).collect();
-    Ok(vec![Row { name: "one load".to_owned(), load, measure, goals }])
-}
-
-/// Measures one row with ours and with those others of its goals that are wanted and there.
-fn measure(
-    flags: &RelayFlags,
-    row: &Row,
-    cores: Cores,
-    missing: &mut Vec<(Other, String)>,
-) -> Result<Line, Failure> {
-    let others = row.goals.iter().map(|goal| goal.against);
-    let mut others: Vec<Other> = others.filter(|other| flags.compare.contains(other)).collect();
-    others.retain(|&other| match flags.other(other).find() {
-        Ok(()) => true,
-        Err(failure) => {
-            if !missing.iter().any(|&(known, _)| known == other) {
-                missing.push((other, failure.to_string()));
-            }
-            false
-        }
-    });
-    let ours = [flags.ours()];
-    let programs: Vec<_> =
-        ours.iter().cloned().chain(others.iter().map(|&other| flags.other(other))).collect();
-    let alternate = |programs: &[Program]| -> Result<_, Failure> {
-        let rounds = round::alternate(programs, &row.load, flags.rounds, cores, &flags.out)?;
-        Ok(programs.iter().map(Program::name).zip(rounds).collect())
-    };
-    match alternate(&programs) {
-        Ok(rounds) => Ok(Line::of(row, rounds, missing)),
-        Err(failure) if others.is_empty() => Err(failure),
-        // If it is ours that fails, it fails alone, too.
-        Err(failure) => {
-            let failed = others.iter().map(|&other| (other, failure.to_string()));
-            let missing: Vec<_> = failed.chain(missing.iter().cloned()).collect();
-            Ok(Line::of(row, alternate(&ours)?, &missing))
-        }
-    }
+    let goals = flags.compare.iter().copied().map(Goal::shown).collect();
+    Ok(vec![Row { name: "one load".to_owned(), load, rounds: flags.rounds, measure, goals }])
 }
 
 /// Long runs of ours with the first load, and with its packets one by one.
@@ -141,11 +102,4 @@ fn soaks(flags: &RelayFlags, cores: Cores) -> Result<Vec<Soak>, Failure> {
         rows(flags)?
     };
     rows.iter().map(|row| soak::run(&row.name, &ours, &row.load, span, cores, &flags.out)).collect()
-}
-
-fn write(flags: &RelayFlags, report: &Report) -> Result<(), Failure> {
-    fs::create_dir_all(&flags.out).doing("making the output folder")?;
-    let json = serde_json::to_string_pretty(report).doing("writing relay.json")?;
-    fs::write(flags.out.join("relay.json"), json).doing("writing relay.json")?;
-    fs::write(flags.out.join("relay.svg"), plot::svg(report)).doing("writing relay.svg")
 }

@@ -1,10 +1,11 @@
-//! What people read in the terminal.
+//! What people read of relays in the terminal.
 
 use std::io::{self, Write};
 
-use crate::relay::round::Round;
-use crate::relay::soak::Soak;
-use crate::relay::table::Line;
+use super::round::Round;
+use super::soak::Soak;
+use super::table::{Line, Remarks};
+use crate::print::{self, Columns, megabytes, spread};
 use crate::summary::Middle;
 use crate::verdict::Verdict;
 
@@ -26,8 +27,7 @@ pub(crate) fn details(line: &Line, output: &mut impl Write) -> io::Result<()> {
     for measured in &line.measured {
         let over = |what: fn(&Round) -> f64| Middle::over(&measured.rounds, what);
         let median = |what| over(what).median;
-        let cpu = over(|round| round.microseconds);
-        let spread = format!("{:.3} ({:.3}–{:.3})", cpu.median, cpu.lowest, cpu.highest);
+        let cpu = spread(over(|round| round.microseconds));
         let split = format!("{:.2}+{:.2}", median(|round| round.user), median(|round| round.system));
         let latency = format!(
             "{:.0}/{:.0}/{:.0}",
@@ -37,7 +37,7 @@ pub(crate) fn details(line: &Line, output: &mut impl Write) -> io::Result<()> {
         );
         writeln!(
             output,
-            "  {:<12} {spread:>24} {split:>13} {:>11.0} {:>7.3}% {:>4.0}% {:>6.1}MB {latency:>24}",
+            "  {:<12} {cpu:>24} {split:>13} {:>11.0} {:>7.3}% {:>4.0}% {:>6.1}MB {latency:>24}",
             measured.server,
             median(|round| round.rate),
             100.0 * median(|round| round.loss),
@@ -45,63 +45,29 @@ pub(crate) fn details(line: &Line, output: &mut impl Write) -> io::Result<()> {
             median(|round| megabytes(round.memory)),
         )?;
     }
-    for server in &line.not_saturated {
+    for server in &line.remarks.not_saturated {
         writeln!(
             output,
             "  {server} was not saturated: the generator, or somebody else on its core, limited it."
         )?;
     }
     for compared in &line.compared {
-        let ratio = compared.ratio;
-        let Verdict::NotMeasured(why) = &compared.verdict else {
-            writeln!(
-                output,
-                "  ours / {}: {:.3} ({:.3}–{:.3})",
-                compared.against, ratio.median, ratio.lowest, ratio.highest
-            )?;
-            continue;
-        };
-        writeln!(output, "  {}: not measured: {why}", compared.against)?;
+        match &compared.verdict {
+            Verdict::NotMeasured(why) => writeln!(output, "  {}: not measured: {why}", compared.against)?,
+            Verdict::Holds | Verdict::Misses | Verdict::Shown => {
+                writeln!(output, "  ours / {}: {}", compared.against, spread(compared.ratio))?;
+            }
+        }
     }
     Ok(())
 }
 
 /// The table: a line for each goal.
 pub(crate) fn table(lines: &[Line], soaks: &[Soak], output: &mut impl Write) -> io::Result<()> {
-    writeln!(
-        output,
-        "\n{:<41} {:>6} {:>9} {:>23} {:>21} {:>6}  holds?",
-        "", "unit", "ours", "other", "ratio (min–max)", "goal"
-    )?;
-    for line in lines {
-        let ours = line.measured.first().map_or(f64::NAN, |ours| ours.value.median);
-        for compared in &line.compared {
-            let other = line.measured.iter().find(|measured| measured.server == compared.against);
-            let other = other.map_or_else(
-                || format!("{} –", compared.against),
-                |other| format!("{} {}", compared.against, number(other.value.median)),
-            );
-            let ratio = match compared.verdict {
-                Verdict::NotMeasured(_) => "–".to_owned(),
-                Verdict::Holds | Verdict::Misses | Verdict::Shown => {
-                    let Middle { median, lowest, highest } = compared.ratio;
-                    format!("{median:.3} ({lowest:.3}–{highest:.3})")
-                }
-            };
-            let goal = compared.at_most.map_or("–".to_owned(), |at_most| format!("≤{at_most:.2}"));
-            let mark = if line.not_saturated.is_empty() { "" } else { " *" };
-            writeln!(
-                output,
-                "{:<41} {:>6} {:>9} {other:>23} {ratio:>21} {goal:>6}  {}{mark}",
-                line.name,
-                line.measure.unit(),
-                number(ours),
-                compared.verdict.word()
-            )?;
-        }
-    }
-    for line in lines.iter().filter(|line| !line.not_saturated.is_empty()) {
-        writeln!(output, "* {}: not saturated: {}", line.name, line.not_saturated.join(", "))?;
+    let mark = |remarks: &Remarks| if remarks.not_saturated.is_empty() { "" } else { " *" };
+    print::table(lines, &Columns { name: 41, other: 23, goal: 6, times: "", mark }, output)?;
+    for line in lines.iter().filter(|line| !line.remarks.not_saturated.is_empty()) {
+        writeln!(output, "* {}: not saturated: {}", line.name, line.remarks.not_saturated.join(", "))?;
     }
     for soak in soaks {
         writeln!(
@@ -113,18 +79,8 @@ pub(crate) fn table(lines: &[Line], soaks: &[Soak], output: &mut impl Write) -> 
             soak.saturated,
             100.0 * soak.round.loss,
             soak.round.latency[1],
-            if soak.holds() { "holds" } else { "MISSES" }
+            soak.verdict().word()
         )?;
     }
     Ok(())
-}
-
-/// With as many digits as say something.
-pub(crate) fn number(value: f64) -> String {
-    if value < 100.0 { format!("{value:.3}") } else { format!("{value:.0}") }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "memory far below 2⁵³ bytes")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }

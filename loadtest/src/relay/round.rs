@@ -1,8 +1,4 @@
-//! Rounds: each measures one server from its start to its end, and servers take turns.
-//!
-//! Every round starts a new process. So none stands idle on the core that another is measured on, none carries what an
-//! earlier load left in it, and a chance placement of its memory does not last for the whole run. The first round of each
-//! is not counted.
+//! A round of a relay: it is started, bears a load, and ends.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +14,10 @@ use crate::relay::flows;
 use crate::relay::generator::{self, Pace, Seen};
 use crate::relay::idle;
 use crate::relay::server::{Program, Server};
+use crate::rounds::Program as _;
+
+/// In nanoseconds.
+const MICROSECOND: f64 = 1e3;
 
 /// One round of one server.
 #[derive(Clone, Debug, Serialize)]
@@ -53,7 +53,6 @@ impl Round {
         let split = (seen.cpu.user + seen.cpu.system).as_secs_f64();
         let user = if split > 0.0 { seen.cpu.user.as_secs_f64() / split } else { 0.0 };
         let microseconds = used * 1e6 / delivered;
-        let quantile = |share| seen.latency.quantile(share).unwrap_or(0) as f64 / 1e3;
         Ok(Self {
             microseconds,
             user: microseconds * user,
@@ -63,38 +62,15 @@ impl Round {
             busy: used / seen.span.as_secs_f64(),
             memory,
             bytes_per_allocation: 0.0,
-            latency: [quantile(0.5), quantile(0.99), quantile(0.999)],
+            latency: seen.latency.quantiles(MICROSECOND),
         })
     }
-}
-
-/// Measures each program `count` times and once before, in turns; the rounds of each, in the order of `programs`.
-///
-/// # Errors
-/// A server cannot be started, does not do what it is asked to, or delivers nothing.
-pub fn alternate(
-    programs: &[Program],
-    load: &Load,
-    count: usize,
-    cores: Cores,
-    logs: &Path,
-) -> Result<Vec<Vec<Round>>, Failure> {
-    let mut rounds = vec![Vec::with_capacity(count); programs.len()];
-    for number in 0..=count {
-        for (program, rounds) in programs.iter().zip(&mut rounds) {
-            let round = one(program, load, cores, logs)?;
-            if number > 0 {
-                rounds.push(round);
-            }
-        }
-    }
-    Ok(rounds)
 }
 
 /// One round of one server.
 ///
 /// # Errors
-/// As for [`alternate`].
+/// The server cannot be started, does not do what it is asked to, or delivers nothing.
 pub(crate) fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
     let server = Server::start(program, cores, logs)?;
     let used = || server.cpu_time();

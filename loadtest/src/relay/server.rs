@@ -13,6 +13,8 @@ use crate::proc::CpuTime;
 use crate::process::{self, Process};
 use crate::relay::args::Other;
 use crate::relay::client::{Client, Login};
+use crate::rounds::{self, Program as _};
+use crate::table::Other as _;
 
 /// The user that every server is given.
 pub(crate) const LOGIN: Login = Login { name: "user", password: "pass" };
@@ -36,10 +38,8 @@ pub enum Program {
     TurnServer(PathBuf),
 }
 
-impl Program {
-    /// What tables call it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
+impl rounds::Program for Program {
+    fn name(&self) -> &'static str {
         match self {
             Self::Causeway(_) => "causeway",
             Self::Coturn(_) => Other::Coturn.name(),
@@ -47,6 +47,12 @@ impl Program {
         }
     }
 
+    fn find(&self) -> Result<(), Failure> {
+        process::find(self.path(), self.remedy())
+    }
+}
+
+impl Program {
     fn path(&self) -> &Path {
         match self {
             Self::Causeway(path) | Self::Coturn(path) | Self::TurnServer(path) => path,
@@ -61,14 +67,6 @@ impl Program {
             Self::Coturn(_) => "on Debian, `apt-get install coturn`",
             Self::TurnServer(_) => "`make bench` builds it, or say where it is with --turn-server",
         }
-    }
-
-    /// Whether it is installed.
-    ///
-    /// # Errors
-    /// It is not, and what to do about that.
-    pub fn find(&self) -> Result<(), Failure> {
-        process::find(self.path(), self.remedy())
     }
 
     /// How it is told to relay with one thread, for one user, without secure transports and without limits.

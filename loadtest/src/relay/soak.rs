@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::relay::args::Load;
 use crate::relay::round::{self, Round};
 use crate::relay::server::Program;
+use crate::verdict::Verdict;
 
 /// How a long run went.
 #[derive(Clone, Debug, Serialize)]
@@ -27,8 +28,8 @@ pub struct Soak {
 impl Soak {
     /// Whether every packet arrived.
     #[must_use]
-    pub fn holds(&self) -> bool {
-        self.round.loss <= 0.0
+    pub fn verdict(&self) -> Verdict {
+        Verdict::held(self.round.loss <= 0.0)
     }
 }
 

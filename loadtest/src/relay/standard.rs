@@ -18,7 +18,7 @@ const BULK_DEPTH: u64 = 64;
 const IDLE: usize = 4_000;
 
 /// Every row.
-pub(crate) fn rows(span: Duration, waiting: Waiting) -> Vec<Row> {
+pub(crate) fn rows(span: Duration, rounds: usize, waiting: Waiting) -> Vec<Row> {
     let base = base(span, waiting);
     use Direction::{Both, Down, Up};
     use Measure::{BytesPerAllocation, CpuMicroseconds, LatencyMicroseconds};
@@ -34,8 +34,7 @@ pub(crate) fn rows(span: Duration, waiting: Waiting) -> Vec<Row> {
     let clients = Load { partner: Partner::Client, direction: Both, ..base };
     let bulk_clients = Load { burst: 16, ..clients };
     let work = |work, flows| Load { work, flows, ..base };
-    let at_most = |against, ratio| Goal { against, at_most: Some(ratio) };
-    let shown = |against| Goal { against, at_most: None };
+    let (at_most, shown) = (Goal::at_most, Goal::shown);
 
     [
         ("bulk up: bursts of 16, 8 flows, 1000 B", bulk(Up), CpuMicroseconds, vec![at_most(Coturn, 0.12)]),
@@ -76,7 +75,7 @@ pub(crate) fn rows(span: Duration, waiting: Waiting) -> Vec<Row> {
         ("CPU up at 50,000 packets/s", calm(Up), CpuMicroseconds, vec![shown(Coturn)]),
     ]
     .into_iter()
-    .map(|(name, load, measure, goals)| Row { name: name.to_owned(), load, measure, goals })
+    .map(|(name, load, measure, goals)| Row { name: name.to_owned(), load, rounds, measure, goals })
     .collect()
 }
 
@@ -86,6 +85,7 @@ pub(crate) fn soaks(span: Duration, waiting: Waiting) -> Vec<Row> {
     let row = |name: &str, burst| Row {
         name: name.to_owned(),
         load: Load { burst, direction: Direction::Both, ..base },
+        rounds: 1,
         measure: Measure::CpuMicroseconds,
         goals: Vec::new(),
     };
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn turn_server_is_asked_for_nothing_that_it_cannot_do() {
-        for row in rows(Duration::from_secs(1), Waiting::Polling) {
-            let asked = row.goals.iter().any(|goal| goal.against == Other::TurnServer);
+        for row in rows(Duration::from_secs(1), 1, Waiting::Polling) {
+            let asked = row.others().any(|other| other == Other::TurnServer);
             let reaches_a_peer = row.load.work == Work::Data && row.load.partner == Partner::Peer;
             assert!(!(asked && reaches_a_peer), "{}", row.name);
         }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_of_its_own() {
-        let rows = rows(Duration::from_secs(1), Waiting::Polling);
+        let rows = rows(Duration::from_secs(1), 1, Waiting::Polling);
         let names: std::collections::BTreeSet<_> = rows.iter().map(|row| &row.name).collect();
         assert_eq!(names.len(), rows.len());
     }

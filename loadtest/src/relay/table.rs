@@ -1,15 +1,22 @@
-//! Rows of a table: a load, what is measured about it, and how much better than others we have to be.
+//! What the table of relays compares.
 
 use serde::Serialize;
 
-use crate::relay::args::{Load, Other, Work};
-use crate::relay::round::Round;
+use super::args::{Load, Other, Work};
+use super::round::Round;
 use crate::summary::Middle;
-use crate::verdict::Verdict;
+use crate::table;
 
 /// Less than this share of its core, and a server was not saturated: the generator was slower than it, or somebody else
 /// took its core.
 const SATURATED: f64 = 0.85;
+
+/// A line of the table before it is measured.
+pub type Row = table::Row<Load>;
+/// A line of the table.
+pub type Line = table::Line<Load>;
+/// How much better than another we have to be.
+pub type Goal = table::Goal<Other>;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -23,148 +30,67 @@ pub enum Measure {
     BytesPerAllocation,
 }
 
-impl Measure {
-    /// Its value in a round.
-    #[must_use]
-    pub const fn of(self, round: &Round) -> f64 {
-        match self {
-            Self::CpuMicroseconds => round.microseconds,
-            Self::LatencyMicroseconds => round.latency[1],
-            Self::BytesPerAllocation => round.bytes_per_allocation,
-        }
-    }
-
-    /// What its numbers count.
-    #[must_use]
-    pub const fn unit(self) -> &'static str {
-        match self {
-            Self::CpuMicroseconds => "µs CPU",
-            Self::LatencyMicroseconds => "µs p99",
-            Self::BytesPerAllocation => "B",
-        }
-    }
-}
-
-/// Ours may be at most so many times as large as another's.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Goal {
-    /// Whose.
-    pub against: Other,
-    /// So many times; `None`: it is only shown.
-    pub at_most: Option<f64>,
-}
-
-/// A line of the table before it is measured.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// What people call it.
-    pub name: String,
-    /// What the servers bear.
-    pub load: Load,
-    /// What is compared.
-    pub measure: Measure,
-    /// With whom.
-    pub goals: Vec<Goal>,
-}
-
-/// What was measured with one server.
-#[derive(Clone, Debug, Serialize)]
-pub struct Measured {
-    /// Its name.
-    pub server: &'static str,
-    /// The compared value over its rounds.
-    pub value: Middle,
-    /// Everything about each round.
-    pub rounds: Vec<Round>,
-}
-
-/// Ours beside another.
-#[derive(Clone, Debug, Serialize)]
-pub struct Compared {
-    /// Whose value is the divisor.
-    pub against: &'static str,
-    /// Ours as a multiple of it.
-    pub ratio: Middle,
-    /// At most so many times.
-    pub at_most: Option<f64>,
-    /// Whether it is reached.
-    pub verdict: Verdict,
-}
-
-/// A line of the table.
-#[derive(Clone, Debug, Serialize)]
-pub struct Line {
-    /// What people call it.
-    pub name: String,
-    /// What the servers bore.
-    pub load: Load,
-    /// What is compared.
-    pub measure: Measure,
-    /// Ours first.
-    pub measured: Vec<Measured>,
-    /// For each goal, in its order.
-    pub compared: Vec<Compared>,
+/// What a line says beside its numbers.
+#[derive(Debug, Serialize)]
+pub struct Remarks {
     /// Servers that used so little of their core that the generator limited them, although it did its best.
     pub not_saturated: Vec<&'static str>,
 }
 
-impl Line {
-    /// From what was measured; `missing` says why another could not be.
-    #[must_use]
-    pub fn of(row: &Row, rounds: Vec<(&'static str, Vec<Round>)>, missing: &[(Other, String)]) -> Self {
-        let saturating = row.load.rate.is_none() && row.load.work != Work::Idle;
-        let not_saturated = rounds
-            .iter()
-            .filter(|(_, rounds)| saturating && Middle::over(rounds, |round| round.busy).median < SATURATED)
-            .map(|&(server, _)| server)
-            .collect();
-        let compared = row.goals.iter().map(|goal| compare(row.measure, goal, &rounds, missing)).collect();
-        let measured = rounds
-            .into_iter()
-            .map(|(server, rounds)| Measured {
-                server,
-                value: Middle::over(&rounds, |round| row.measure.of(round)),
-                rounds,
-            })
-            .collect();
-        Self {
-            name: row.name.clone(),
-            load: row.load,
-            measure: row.measure,
-            measured,
-            compared,
-            not_saturated,
+impl table::Load for Load {
+    type Other = Other;
+    type Measure = Measure;
+    type Round = Round;
+    type Remarks = Remarks;
+
+    const HAS_LIMITS: bool = false;
+
+    fn value(measure: Measure, round: &Round) -> f64 {
+        match measure {
+            Measure::CpuMicroseconds => round.microseconds,
+            Measure::LatencyMicroseconds => round.latency[1],
+            Measure::BytesPerAllocation => round.bytes_per_allocation,
+        }
+    }
+
+    fn unit(measure: Measure) -> &'static str {
+        match measure {
+            Measure::CpuMicroseconds => "µs CPU",
+            Measure::LatencyMicroseconds => "µs p99",
+            Measure::BytesPerAllocation => "B",
+        }
+    }
+
+    fn is_borne(&self, rounds: &[Round]) -> bool {
+        let saturating = self.rate.is_none() && self.work != Work::Idle;
+        !(saturating && Middle::over(rounds, |round| round.busy).median < SATURATED)
+    }
+
+    fn remarks(short: Vec<&'static str>, _ours: &[Round]) -> Remarks {
+        Remarks { not_saturated: short }
+    }
+}
+
+impl table::Other for Other {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Coturn => "coturn",
+            Self::TurnServer => "turn-server",
         }
     }
 }
 
-fn compare(
-    measure: Measure,
-    goal: &Goal,
-    rounds: &[(&'static str, Vec<Round>)],
-    missing: &[(Other, String)],
-) -> Compared {
-    let against = goal.against.name();
-    let of = |wanted: &str| rounds.iter().find(|(server, _)| *server == wanted).map(|(_, rounds)| rounds);
-    let (Some((_, ours)), Some(others)) = (rounds.first(), of(against)) else {
-        let why = missing.iter().find(|(other, _)| *other == goal.against).map(|(_, why)| why.clone());
-        let verdict = Verdict::NotMeasured(why.unwrap_or_else(|| format!("add `--compare {against}`")));
-        return Compared { against, ratio: Middle::of([]), at_most: goal.at_most, verdict };
-    };
-    let ratio = Middle::of_ratios(ours, others, |round| measure.of(round));
-    let verdict = Verdict::of(ratio.median, goal.at_most);
-    Compared { against, ratio, at_most: goal.at_most, verdict }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::args::Waiting;
     use crate::relay::standard;
 
-    fn round(microseconds: f64, busy: f64) -> Round {
+    fn round(busy: f64) -> Round {
         Round {
-            microseconds,
+            microseconds: 1.0,
             user: 0.0,
             system: 0.0,
             rate: 1.0,
@@ -176,44 +102,19 @@ mod tests {
         }
     }
 
-    fn row(at_most: Option<f64>) -> Row {
-        let mut row = standard::rows(std::time::Duration::from_secs(1), Waiting::Polling).swap_remove(0);
-        row.goals = vec![Goal { against: Other::Coturn, at_most }];
-        row
-    }
-
-    #[test]
-    fn the_ratio_is_the_median_of_the_ratios_of_neighbouring_rounds() {
-        // The machine was twice as slow in the second pair of rounds.
-        let ours = vec![round(1.0, 1.0), round(2.0, 1.0), round(1.2, 1.0)];
-        let others = vec![round(2.0, 1.0), round(4.0, 1.0), round(2.0, 1.0)];
-        let line = Line::of(&row(Some(0.5)), vec![("causeway", ours), ("coturn", others)], &[]);
-        let [compared] = line.compared.as_slice() else { panic!("one goal") };
-        assert_eq!(compared.ratio, Middle { median: 0.5, lowest: 0.5, highest: 0.6 });
-        assert_eq!(compared.verdict, Verdict::Holds);
-    }
-
-    #[test]
-    fn above_its_goal_a_row_misses() {
-        let rounds = vec![("causeway", vec![round(1.01, 1.0)]), ("coturn", vec![round(2.0, 1.0)])];
-        let line = Line::of(&row(Some(0.5)), rounds.clone(), &[]);
-        assert_eq!(line.compared[0].verdict, Verdict::Misses);
-        assert_eq!(Line::of(&row(None), rounds, &[]).compared[0].verdict, Verdict::Shown);
-    }
-
-    #[test]
-    fn without_the_other_nothing_is_said() {
-        let missing = [(Other::Coturn, "not here".to_owned())];
-        let line = Line::of(&row(Some(0.5)), vec![("causeway", vec![round(1.0, 1.0)])], &missing);
-        assert_eq!(line.compared[0].verdict, Verdict::NotMeasured("not here".to_owned()));
-    }
-
     #[test]
     fn a_server_with_time_left_is_named() {
-        let rounds = vec![("causeway", vec![round(1.0, 0.5)]), ("coturn", vec![round(2.0, 0.99)])];
-        let mut row = row(Some(0.5));
-        assert_eq!(Line::of(&row, rounds.clone(), &[]).not_saturated, ["causeway"]);
+        let rounds = vec![("causeway", vec![round(0.5)]), ("coturn", vec![round(0.99)])];
+        let mut row = standard::rows(Duration::from_secs(1), 1, Waiting::Polling).swap_remove(0);
+        assert_eq!(Line::of(&row, rounds.clone(), &[]).remarks.not_saturated, ["causeway"]);
         row.load.rate = Some(1_000);
-        assert_eq!(Line::of(&row, rounds, &[]).not_saturated, [""; 0]);
+        assert_eq!(Line::of(&row, rounds, &[]).remarks.not_saturated, [""; 0]);
+    }
+
+    #[test]
+    fn files_mention_no_limits() {
+        let row = standard::rows(Duration::from_secs(1), 1, Waiting::Polling).swap_remove(0);
+        let line = Line::of(&row, vec![("causeway", vec![round(1.0)])], &[]);
+        assert_eq!(serde_json::to_value(line).unwrap()["compared"][0].get("limit"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::args::{Waiting, beside_this_program, seconds};
+use crate::args::{Waiting, beside_this_program, seconds, span};
 use crate::cores::Cores;
 use crate::failure::Failure;
 use crate::signal::program::Program;
@@ -80,17 +80,6 @@ pub enum Rival {
     SocketIo,
 }
 
-impl Rival {
-    /// What tables and files call it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PeerJs => "peerjs",
-            Self::SocketIo => "socket.io",
-        }
-    }
-}
-
 /// What members do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -146,9 +135,6 @@ impl SignalFlags {
                 "--size is at most 32000: a message has 64 KiB with what is around it",
             ));
         }
-        if !(0.05..=3_600.0).contains(&self.seconds) {
-            return Err(Failure::Usage("--seconds is at least 0.05 and at most 3600"));
-        }
         Ok(Load {
             work: self.work,
             nodes: if self.url.is_empty() { self.nodes } else { self.url.len() },
@@ -157,7 +143,7 @@ impl SignalFlags {
             rate: self.rate,
             size: self.size,
             waiting: self.waiting,
-            span: Duration::from_secs_f64(self.seconds),
+            span: span(self.seconds)?,
         })
     }
 

@@ -17,18 +17,20 @@ pub mod table;
 mod tally;
 mod works;
 
-use std::fs;
 use std::io::Write;
 
 use serde::Serialize;
 
-use crate::bars::{self, Bar};
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
-use crate::report::Machine;
+use crate::plot;
+use crate::report::{self, Machine};
+use crate::rounds;
+use crate::table::named;
 use crate::verdict::Outcome;
-use args::{Rival, SignalFlags, Work};
-use table::{Against, Goal, Line, Measure, Row};
+use args::{SignalFlags, Work};
+use program::Program;
+use table::{Goal, Line, Measure, Row};
 
 const TITLE: &str = "Causeway's signaling beside goals and others (1.0 = the goal, or as much as the other; shorter is better)";
 
@@ -45,23 +47,8 @@ impl Report {
     /// How the run ends.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        Outcome::of(self.lines.iter().flat_map(Line::verdicts))
-    }
-
-    fn svg(&self) -> String {
-        let bars: Vec<_> = self
-            .lines
-            .iter()
-            .flat_map(|line| line.compared.iter().map(move |compared| (line, compared)))
-            .map(|(line, compared)| Bar {
-                label: format!("{} / {}", line.name, compared.against),
-                value: compared.ratio,
-                goal: compared.at_most,
-                verdict: compared.verdict.clone(),
-                number: format!("{:.3}", compared.ratio.median),
-            })
-            .collect();
-        bars::svg(TITLE, &self.machine, &bars)
+        let sound = self.lines.iter().map(|line| line.remarks.sound.clone());
+        Outcome::of(self.lines.iter().flat_map(Line::verdicts).chain(sound))
     }
 }
 
@@ -74,15 +61,15 @@ pub(crate) fn run(flags: &SignalFlags, output: &mut impl Write) -> Result<Outcom
     let rows = rows(flags)?;
     let mut report = Report { machine: Machine::this(cores), lines: Vec::new() };
     for row in &rows {
-        let line = measure(flags, row, cores)?;
+        let one = |program: &Program| round::one(program, &row.load, cores, &flags.out);
+        let program_of = |other| flags.rival(other);
+        let line = rounds::measure(row, flags.ours()?, program_of, &flags.compare, one)?;
         print::details(&line, output).doing("printing")?;
         report.lines.push(line);
     }
     print::table(&report.lines, output).doing("printing")?;
-    let json = serde_json::to_string_pretty(&report).doing("writing signal.json")?;
-    fs::create_dir_all(&flags.out).doing("making the output folder")?;
-    fs::write(flags.out.join("signal.json"), json).doing("writing signal.json")?;
-    fs::write(flags.out.join("signal.svg"), report.svg()).doing("writing signal.svg")?;
+    let picture = plot::svg(TITLE, &report.machine, &report.lines);
+    report::write(&flags.out, "signal", &report, &picture)?;
     Ok(report.outcome())
 }
 
@@ -90,12 +77,7 @@ pub(crate) fn run(flags: &SignalFlags, output: &mut impl Write) -> Result<Outcom
 fn rows(flags: &SignalFlags) -> Result<Vec<Row>, Failure> {
     let load = flags.load()?;
     if flags.standard {
-        let mut rows = standard::rows(load.span, flags.rounds, load.waiting);
-        rows.retain(|row| flags.only.as_ref().is_none_or(|only| row.name.contains(only.as_str())));
-        if rows.is_empty() {
-            return Err(Failure::Usage("no row of the standard table has what --only says in its name"));
-        }
-        return Ok(rows);
+        return named(standard::rows(load.span, flags.rounds, load.waiting), flags.only.as_deref());
     }
     let measure = match load.work {
         Work::Ice | Work::Talk => Measure::CpuMicroseconds,
@@ -103,47 +85,11 @@ fn rows(flags: &SignalFlags) -> Result<Vec<Row>, Failure> {
         Work::Storm => Measure::ReturnMilliseconds,
         Work::Idle => Measure::BytesPerConnection,
     };
-    let rival = |&rival: &Rival| Goal { against: Against::Rival(rival), at_most: None };
     if flags.compare.iter().any(|&rival| !standard::can(rival, &load)) {
         return Err(Failure::Usage(
             "peerjs has no rooms: it can idle, and talk or ice in rooms of 2 on one node; socketio cannot resume (storm)",
         ));
     }
-    let goals = flags.compare.iter().map(rival).collect();
+    let goals = flags.compare.iter().copied().map(Goal::shown).collect();
     Ok(vec![Row { name: "one load".to_owned(), load, rounds: flags.rounds, measure, goals }])
-}
-
-/// Measures one row with ours and with those others of its goals that are wanted and there.
-fn measure(flags: &SignalFlags, row: &Row, cores: Cores) -> Result<Line, Failure> {
-    let mut missing = Vec::new();
-    let mut programs = vec![flags.ours()?];
-    for goal in &row.goals {
-        let Against::Rival(rival) = goal.against else { continue };
-        let program = flags.rival(rival);
-        if !flags.compare.contains(&rival) {
-            missing.push((rival, format!("add `--compare {}`", rival.name().replace('.', ""))));
-        } else if let Err(failure) = program.find() {
-            missing.push((rival, failure.to_string()));
-        } else {
-            programs.push(program);
-        }
-    }
-    let alternate = |programs: &[program::Program]| -> Result<_, Failure> {
-        let rounds = round::alternate(programs, &row.load, row.rounds, cores, &flags.out)?;
-        Ok(programs.iter().map(program::Program::name).zip(rounds).collect::<Vec<_>>())
-    };
-    match alternate(&programs) {
-        Ok(rounds) => Ok(Line::of(row, rounds, &missing)),
-        Err(failure) if programs.len() == 1 => Err(failure),
-        // If it is ours that fails, it fails alone, too.
-        Err(failure) => {
-            programs.truncate(1);
-            let rivals = row.goals.iter().filter_map(|goal| match goal.against {
-                Against::Rival(rival) => Some((rival, failure.to_string())),
-                Against::Limit => None,
-            });
-            missing.extend(rivals);
-            Ok(Line::of(row, alternate(&programs)?, &missing))
-        }
-    }
 }

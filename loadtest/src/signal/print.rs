@@ -1,12 +1,13 @@
-//! What people read in the terminal.
+//! What people read of rooms and signaling in the terminal.
 
 use std::io::{self, Write};
 
-use crate::relay::print::number;
-use crate::signal::args::Work;
-use crate::signal::round::Round;
-use crate::signal::table::{Line, Measured};
+use super::args::Work;
+use super::round::Round;
+use super::table::Line;
+use crate::print::{self, Columns, megabytes, number};
 use crate::summary::Middle;
+use crate::table::Measured;
 use crate::verdict::Verdict;
 
 /// Everything about one line: each server, and each ratio.
@@ -38,7 +39,7 @@ pub(crate) fn details(line: &Line, output: &mut impl Write) -> io::Result<()> {
     for measured in &line.measured {
         server(line, measured, output)?;
     }
-    for server in &line.short {
+    for server in &line.remarks.short {
         writeln!(output, "  {server}: less than was asked for: it, or the generator, could not do more")?;
     }
     Ok(())
@@ -46,7 +47,7 @@ pub(crate) fn details(line: &Line, output: &mut impl Write) -> io::Result<()> {
 
 fn server(
     line: &Line,
-    Measured { server, value: _, rounds }: &Measured,
+    Measured { server, value: _, rounds }: &Measured<Round>,
     output: &mut impl Write,
 ) -> io::Result<()> {
     let over = |what: fn(&Round) -> f64| Middle::over(rounds, what);
@@ -95,42 +96,8 @@ fn server(
 
 /// The table: a line for each goal.
 pub(crate) fn table(lines: &[Line], output: &mut impl Write) -> io::Result<()> {
-    writeln!(
-        output,
-        "\n{:<46} {:>6} {:>9} {:>18} {:>21} {:>9}  holds?",
-        "", "unit", "ours", "other", "ratio (min–max)", "goal"
-    )?;
-    for line in lines {
-        let ours = line.measured.first().map_or(f64::NAN, |ours| ours.value.median);
-        for compared in &line.compared {
-            let other = line.measured.iter().find(|measured| measured.server == compared.against);
-            let other = match (other, compared.limit) {
-                (Some(other), _) => format!("{} {}", compared.against, number(other.value.median)),
-                (None, Some(_)) => "–".to_owned(),
-                (None, None) => format!("{} –", compared.against),
-            };
-            let Middle { median, lowest, highest } = compared.ratio;
-            let ratio = match compared.verdict {
-                Verdict::NotMeasured(_) => "–".to_owned(),
-                Verdict::Holds | Verdict::Misses | Verdict::Shown => {
-                    format!("{median:.3} ({lowest:.3}–{highest:.3})")
-                }
-            };
-            let goal = match (compared.limit, compared.at_most) {
-                (Some(limit), _) => format!("≤{}", number(limit)),
-                (None, Some(at_most)) => format!("≤{at_most:.2}×"),
-                (None, None) => "–".to_owned(),
-            };
-            writeln!(
-                output,
-                "{:<46} {:>6} {:>9} {other:>18} {ratio:>21} {goal:>9}  {}",
-                line.name,
-                line.measure.unit(),
-                number(ours),
-                compared.verdict.word()
-            )?;
-        }
-    }
+    let columns = Columns { name: 46, other: 18, goal: 9, times: "×", mark: |_| "" };
+    print::table(lines, &columns, output)?;
     let rounds = lines.iter().filter_map(|line| line.measured.first()).flat_map(|ours| &ours.rounds);
     let (mut lost, mut duplicated, mut disordered, mut resynced) = (0, 0, 0, 0);
     for round in rounds {
@@ -139,15 +106,10 @@ pub(crate) fn table(lines: &[Line], output: &mut impl Write) -> io::Result<()> {
         disordered += round.faults.disordered;
         resynced += round.resynced;
     }
-    let sound = lines.iter().all(|line| line.sound == Verdict::Holds);
+    let sound = lines.iter().all(|line| line.remarks.sound == Verdict::Holds);
     writeln!(
         output,
         "events of ours: {lost} lost, {duplicated} duplicated, {disordered} out of order; {resynced} resynchronized: {}",
-        if sound { "holds" } else { "MISSES" }
+        Verdict::held(sound).word()
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "memory far below 2⁵³ bytes")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }

@@ -12,8 +12,11 @@ use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
 use crate::proc::CpuTime;
 use crate::process::{self, Process};
+use crate::rounds::{self, Program as _};
+use crate::signal::args::Rival;
 use crate::signal::dialect::Dialect;
 use crate::signal::http::Client;
+use crate::table::Other as _;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,38 +55,16 @@ pub enum Program {
     SocketIo(PathBuf),
 }
 
-impl Program {
-    /// What tables call it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
+impl rounds::Program for Program {
+    fn name(&self) -> &'static str {
         match self {
             Self::Causeway(_) | Self::Running(_) => "causeway",
-            Self::PeerJs(_) => "peerjs",
-            Self::SocketIo(_) => "socket.io",
+            Self::PeerJs(_) => Rival::PeerJs.name(),
+            Self::SocketIo(_) => Rival::SocketIo.name(),
         }
     }
 
-    pub(crate) const fn dialect(&self) -> Dialect {
-        match self {
-            Self::Causeway(_) | Self::Running(_) => Dialect::Causeway,
-            Self::PeerJs(_) => Dialect::PeerJs,
-            Self::SocketIo(_) => Dialect::SocketIo,
-        }
-    }
-
-    /// A path that is answered by a server that is up; with whatever.
-    const fn asked(&self) -> &'static str {
-        match self {
-            Self::Causeway(_) | Self::Running(_) | Self::PeerJs(_) => "/",
-            Self::SocketIo(_) => "/socket.io/",
-        }
-    }
-
-    /// Whether it is installed.
-    ///
-    /// # Errors
-    /// It is not, and what to do about that.
-    pub fn find(&self) -> Result<(), Failure> {
+    fn find(&self) -> Result<(), Failure> {
         let installed = "`make bench` installs it, or say where it is with --competitors";
         match self {
             Self::Causeway(path) => process::find(
@@ -97,6 +78,24 @@ impl Program {
                 process::find(&folder.join("node_modules/socket.io/package.json"), installed)?;
                 process::find(&folder.join(SOCKET_IO), installed)
             }
+        }
+    }
+}
+
+impl Program {
+    pub(crate) const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Causeway(_) | Self::Running(_) => Dialect::Causeway,
+            Self::PeerJs(_) => Dialect::PeerJs,
+            Self::SocketIo(_) => Dialect::SocketIo,
+        }
+    }
+
+    /// A path that is answered by a server that is up; with whatever.
+    const fn asked(&self) -> &'static str {
+        match self {
+            Self::Causeway(_) | Self::Running(_) | Self::PeerJs(_) => "/",
+            Self::SocketIo(_) => "/socket.io/",
         }
     }
 

@@ -1,5 +1,4 @@
-//! Rounds: each measures one installation from its start to its end, and servers take turns. The first round of each is not
-//! counted.
+//! A round of rooms: an installation is started, bears a load, and ends.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,13 +9,15 @@ use serde::Serialize;
 use crate::clock;
 use crate::cores::Cores;
 use crate::failure::Failure;
-use crate::histogram::Histogram;
 use crate::proc::CpuTime;
 use crate::signal::args::Load;
 use crate::signal::checker::Faults;
 use crate::signal::crowd::Crowd;
 use crate::signal::program::{Installation, Program};
 use crate::signal::works;
+
+/// In nanoseconds.
+const MILLISECOND: f64 = 1e6;
 
 /// One round of one server.
 #[derive(Clone, Debug, Serialize)]
@@ -66,17 +67,14 @@ impl Round {
     pub(crate) fn of(crowd: &Crowd, span: &Span, memory: u64) -> Self {
         let tally = &crowd.tally;
         let (units, seconds) = (span.units as f64, span.took.as_secs_f64());
-        let milliseconds = |times: &Histogram| {
-            [0.5, 0.99, 0.999].map(|share| times.quantile(share).unwrap_or(0) as f64 / 1e6)
-        };
         Self {
             microseconds: span.cpu.total.as_secs_f64() * 1e6 / units,
             rate: units / seconds,
             busy: span.cpu.total.as_secs_f64() / seconds,
             connections: crowd.inside(),
-            message_ms: milliseconds(&tally.messages),
-            join_ms: milliseconds(&tally.joins),
-            return_ms: milliseconds(&tally.returns),
+            message_ms: tally.messages.quantiles(MILLISECOND),
+            join_ms: tally.joins.quantiles(MILLISECOND),
+            return_ms: tally.returns.quantiles(MILLISECOND),
             faults: crowd.faults(),
             resumed: tally.resumed,
             resynced: tally.resynced,
@@ -94,34 +92,11 @@ impl Round {
     }
 }
 
-/// Measures each program `count` times and once before, in turns; the rounds of each, in the order of `programs`.
-///
-/// # Errors
-/// A server cannot be started, or does not do what it is asked to.
-pub fn alternate(
-    programs: &[Program],
-    load: &Load,
-    count: usize,
-    cores: Cores,
-    logs: &Path,
-) -> Result<Vec<Vec<Round>>, Failure> {
-    let mut rounds = vec![Vec::with_capacity(count); programs.len()];
-    for number in 0..=count {
-        for (program, rounds) in programs.iter().zip(&mut rounds) {
-            let round = one(program, load, cores, logs)?;
-            if number > 0 {
-                rounds.push(round);
-            }
-        }
-    }
-    Ok(rounds)
-}
-
 /// One round of one server.
 ///
 /// # Errors
-/// As for [`alternate`].
-pub fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
+/// A server cannot be started, or does not do what it is asked to.
+pub(crate) fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
     // Before anything is measured by it.
     clock::nanoseconds();
     let installation = Installation::start(program, load.nodes, cores, logs)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::args::Waiting;
 use crate::signal::args::{Load, Rival, Work};
-use crate::signal::table::{Against, Goal, Measure, Row};
+use crate::signal::table::{Goal, Measure, Row};
 
 /// Messages that arrive a second, where servers are compared: what Node.js does on a part of one core.
 const CALM: u64 = 4_000;
@@ -44,9 +44,8 @@ pub(crate) fn rows(span: Duration, rounds: usize, waiting: Waiting) -> Vec<Row> 
         waiting,
         span,
     };
-    let limit = |most| Goal { against: Against::Limit, at_most: Some(most) };
-    let below = |rival| Goal { against: Against::Rival(rival), at_most: Some(1.0) };
-    let shown = |rival| Goal { against: Against::Rival(rival), at_most: None };
+    let (limit, shown) = (Goal::limit, Goal::shown);
+    let below = |rival| Goal::at_most(rival, 1.0);
     let idle = Load { work: Work::Idle, connections: MANY, ..base };
     let churn = Load { work: Work::Churn, room: 4, rate: JOINS, ..base };
     let ice = Load { work: Work::Ice, ..base };
@@ -123,10 +122,8 @@ mod tests {
     #[test]
     fn nobody_is_asked_for_what_it_cannot_do() {
         for row in rows(Duration::from_secs(1), 1, Waiting::Polling) {
-            for goal in row.goals {
-                if let Against::Rival(rival) = goal.against {
-                    assert!(can(rival, &row.load), "{}: {}", row.name, rival.name());
-                }
+            for rival in row.others() {
+                assert!(can(rival, &row.load), "{}: {rival:?}", row.name);
             }
         }
     }
