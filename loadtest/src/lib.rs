@@ -25,6 +25,7 @@ use std::io::Write;
 
 use args::{Cli, Command};
 use failure::Failure;
+pub use process::end_servers_first;
 use verdict::Outcome;
 
 /// Does what the command line asks for and prints what came out.

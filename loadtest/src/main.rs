@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use causeway_loadtest::args::Cli;
+use causeway_loadtest::end_servers_first;
 use causeway_loadtest::verdict::Outcome;
 
 /// The status of a run that could not measure (EX_UNAVAILABLE, `sysexits.h`).
 const COULD_NOT_MEASURE: u8 = 69;
 
 fn main() -> ExitCode {
-    match causeway_loadtest::run(&Cli::parse(), &mut io::stdout()) {
+    let cli = Cli::parse();
+    match end_servers_first().and_then(|()| causeway_loadtest::run(&cli, &mut io::stdout())) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::Misses) => ExitCode::FAILURE,
         Ok(Outcome::NotMeasured) => ExitCode::from(COULD_NOT_MEASURE),

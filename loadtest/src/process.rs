@@ -1,10 +1,17 @@
 //! A server that was started for a measurement: kept on its core, looked after in /proc, and ended with the measurement.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
@@ -13,9 +20,14 @@ use crate::proc::{self, CpuTime};
 /// Ports that are free for UDP are looked at for TCP, so many of them.
 const PORTS_TRIED: usize = 100;
 
+/// Programs that run, by numbers of ours. Who starts or ends one holds this meanwhile, so that a signal
+/// overlooks none.
+static RUNNING: Mutex<BTreeMap<u64, Child>> = Mutex::new(BTreeMap::new());
+
 /// A running program. It ends when it is dropped.
 pub(crate) struct Process {
-    child: Child,
+    number: u64,
+    id: u32,
     /// Where its output is.
     pub(crate) log: PathBuf,
 }
@@ -32,35 +44,78 @@ impl Process {
         let log = logs.join(format!("{name}.log"));
         let output = File::create(&log).doing("making a log file")?;
         let errors = output.try_clone().doing("making a log file")?;
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
         cores.pin_server()?;
-        let spawned = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+        let started = Self::spawn(command, log);
         cores.pin_sender()?;
-        Ok(Self { child: spawned.doing("starting a server")?, log })
+        started
+    }
+
+    fn spawn(command: &mut Command, log: PathBuf) -> Result<Self, Failure> {
+        let mut running = running();
+        let child = command.spawn().doing("starting a server")?;
+        let number = running.last_key_value().map_or(0, |(last, _)| last + 1);
+        let id = child.id();
+        running.insert(number, child);
+        Ok(Self { number, id, log })
     }
 
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> Result<bool, Failure> {
-        Ok(self.child.try_wait().doing("looking after a server")?.is_some())
+        let mut running = running();
+        let Some(child) = running.get_mut(&self.number) else { return Ok(true) };
+        Ok(child.try_wait().doing("looking after a server")?.is_some())
     }
 
     /// CPU time that it has used so far.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime, Failure> {
-        proc::cpu_time(self.child.id())
+        proc::cpu_time(self.id)
     }
 
     /// Bytes of memory that it holds.
     pub(crate) fn resident(&self) -> Result<u64, Failure> {
-        proc::resident(self.child.id())
+        proc::resident(self.id)
     }
 }
 
 impl Drop for Process {
-    /// Ends it at once: nothing in it is worth a tidy end, and ours would wait for its clients to go elsewhere.
     fn drop(&mut self) {
-        // Errors mean that it is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut running = running();
+        if let Some(mut child) = running.remove(&self.number) {
+            end(&mut child);
+        }
     }
+}
+
+/// Has every server that was started end before this program, if SIGINT or SIGTERM ends it.
+///
+/// # Errors
+/// The operating system lets nobody listen for signals, or has no thread to spare.
+pub fn end_servers_first() -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).doing("listening for signals")?;
+    let listen = move || {
+        if let Some(signal) = signals.forever().next() {
+            // Held to the end: nobody starts another one.
+            let mut running = running();
+            running.values_mut().for_each(end);
+            // It does not return, since these two signals end a program.
+            let _ = emulate_default_handler(signal);
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(listen).doing("starting a thread")?;
+    Ok(())
+}
+
+/// Ends a program at once: nothing in it is worth a tidy end, and ours would wait for its clients to go elsewhere.
+fn end(child: &mut Child) {
+    // Errors mean that it is gone already.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn running() -> MutexGuard<'static, BTreeMap<u64, Child>> {
+    // Who panicked here left each program in the map or out of it.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a program is there, by its path or by its name.
