@@ -8,17 +8,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
+use crate::clock;
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
 use crate::proc::{self, CpuTime};
 
 /// Ports that are free for UDP are looked at for TCP, so many of them.
 const PORTS_TRIED: usize = 100;
+/// Between two questions whether a server is up.
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
 /// Programs that run, by numbers of ours. Who starts or ends one holds this meanwhile, so that a signal
 /// overlooks none.
@@ -29,7 +33,7 @@ pub(crate) struct Process {
     number: u64,
     id: u32,
     /// Where its output is.
-    pub(crate) log: PathBuf,
+    log: PathBuf,
 }
 
 impl Process {
@@ -60,8 +64,26 @@ impl Process {
         Ok(Self { number, id, log })
     }
 
+    /// Waits until `server` answers, as `is_up` says.
+    pub(crate) fn answering(
+        self,
+        server: &'static str,
+        patience: Duration,
+        mut is_up: impl FnMut() -> Result<bool, Failure>,
+    ) -> Result<Self, Failure> {
+        let end = clock::nanoseconds() + clock::of(patience);
+        while !is_up()? {
+            if self.has_ended()? || clock::nanoseconds() > end {
+                return Err(Failure::NotUp { server, patience, log: self.log.clone() });
+            }
+            // A process tells nobody when it listens.
+            thread::park_timeout(ASK_EVERY);
+        }
+        Ok(self)
+    }
+
     /// Whether it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> Result<bool, Failure> {
+    fn has_ended(&self) -> Result<bool, Failure> {
         let mut running = running();
         let Some(child) = running.get_mut(&self.number) else { return Ok(true) };
         Ok(child.try_wait().doing("looking after a server")?.is_some())
@@ -116,6 +138,11 @@ fn end(child: &mut Child) {
 fn running() -> MutexGuard<'static, BTreeMap<u64, Child>> {
     // Who panicked here left each program in the map or out of it.
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether our own program is there.
+pub(crate) fn find_ours(path: &Path) -> Result<(), Failure> {
+    find(path, "build it with `cargo build --release -p causeway`, or say where it is with --server")
 }
 
 /// Whether a program is there, by its path or by its name.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::args::Waiting;
 use crate::clock;
 use crate::cores::Cores;
-use crate::failure::Failure;
+use crate::failure::{Doing, Failure};
 use crate::histogram::Histogram;
 use crate::proc::CpuTime;
 use crate::relay::lane::{Lane, Progress};
@@ -63,9 +63,7 @@ pub(crate) fn run(
 ) -> Result<Seen, Failure> {
     for lane in lanes {
         for socket in [&lane.from, &lane.to] {
-            socket
-                .set_nonblocking(true)
-                .map_err(|source| Failure::System { what: "making a socket poll", source })?;
+            socket.set_nonblocking(true).doing("making a socket poll")?;
         }
     }
     let flags = Flags::default();

@@ -73,13 +73,13 @@ impl Round {
 /// The server cannot be started, does not do what it is asked to, or delivers nothing.
 pub(crate) fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> Result<Round, Failure> {
     let server = Server::start(program, cores, logs)?;
-    let used = || server.cpu_time();
+    let used = || server.process.cpu_time();
     let lanes = match load.work {
         Work::Data => flows::relayed(server.address, load)?,
         Work::Binding => flows::binding(server.address, load)?,
         Work::Allocate => {
             let seen = allocate::run(server.address, load.flows, load.span, &used)?;
-            return Round::of(&seen, server.resident()?, program.name());
+            return Round::of(&seen, server.process.resident()?, program.name());
         }
         Work::Idle => return held(&server, load.flows),
     };
@@ -88,15 +88,16 @@ pub(crate) fn one(program: &Program, load: &Load, cores: Cores, logs: &Path) -> 
         None => Pace::Window((load.window / load.flows as u64).max(load.burst as u64)),
     };
     let seen = generator::run(&lanes, load.burst, pace, load.span, load.waiting, cores, &used)?;
-    Round::of(&seen, server.resident()?, program.name())
+    Round::of(&seen, server.process.resident()?, program.name())
 }
 
 /// A round that only holds allocations.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2⁵³")]
 fn held(server: &Server, count: usize) -> Result<Round, Failure> {
-    let (begin, before) = (clock::nanoseconds(), server.cpu_time()?);
-    let bytes_per_allocation = idle::bytes_per_allocation(server.address, count, &|| server.resident())?;
-    let used = server.cpu_time()?.since(before);
+    let (begin, before) = (clock::nanoseconds(), server.process.cpu_time()?);
+    let bytes_per_allocation =
+        idle::bytes_per_allocation(server.address, count, &|| server.process.resident())?;
+    let used = server.process.cpu_time()?.since(before);
     let span = Duration::from_nanos(clock::nanoseconds() - begin).as_secs_f64();
     let each = |used: Duration| used.as_secs_f64() * 1e6 / count as f64;
     Ok(Round {
@@ -106,7 +107,7 @@ fn held(server: &Server, count: usize) -> Result<Round, Failure> {
         rate: count as f64 / span,
         loss: 0.0,
         busy: used.total.as_secs_f64() / span,
-        memory: server.resident()?,
+        memory: server.process.resident()?,
         bytes_per_allocation,
         latency: [0.0; 3],
     })

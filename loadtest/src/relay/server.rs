@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::clock;
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
-use crate::proc::CpuTime;
 use crate::process::{self, Process};
 use crate::relay::args::Other;
 use crate::relay::client::{Client, Login};
@@ -24,8 +22,8 @@ const REALM: &str = "north.gov";
 const RELAY_PORTS: (u16, u16) = (20_000, 32_700);
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Between two questions whether it is up.
-const ASK_EVERY: Duration = Duration::from_millis(50);
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 
 /// A program that relays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,24 +46,20 @@ impl rounds::Program for Program {
     }
 
     fn find(&self) -> Result<(), Failure> {
-        process::find(self.path(), self.remedy())
+        match self {
+            Self::Causeway(path) => process::find_ours(path),
+            Self::Coturn(path) => process::find(path, "on Debian, `apt-get install coturn`"),
+            Self::TurnServer(path) => {
+                process::find(path, "`make bench` builds it, or say where it is with --turn-server")
+            }
+        }
     }
 }
 
 impl Program {
-    fn path(&self) -> &Path {
+    const fn path(&self) -> &PathBuf {
         match self {
             Self::Causeway(path) | Self::Coturn(path) | Self::TurnServer(path) => path,
-        }
-    }
-
-    const fn remedy(&self) -> &'static str {
-        match self {
-            Self::Causeway(_) => {
-                "build it with `cargo build --release -p causeway`, or say where it is with --server"
-            }
-            Self::Coturn(_) => "on Debian, `apt-get install coturn`",
-            Self::TurnServer(_) => "`make bench` builds it, or say where it is with --turn-server",
         }
     }
 
@@ -124,7 +118,7 @@ impl Program {
 
 /// A server that answers. It ends when it is dropped.
 pub(crate) struct Server {
-    process: Process,
+    pub(crate) process: Process,
     pub(crate) address: SocketAddr,
 }
 
@@ -135,27 +129,12 @@ impl Server {
         fs::create_dir_all(logs).doing("making the output folder")?;
         let address = process::free_address()?;
         let mut command = program.command(address, logs)?;
-        let process = Process::start(program.name(), &mut command, cores, logs)?;
-
-        let mut server = Self { process, address };
-        let end = clock::nanoseconds() + clock::of(PATIENCE);
         let mut client = Client::new(address, LOGIN)?;
-        while !client.server_is_up(ASK_EVERY)? {
-            if server.process.has_ended()? || clock::nanoseconds() > end {
-                let log = server.process.log.clone();
-                return Err(Failure::NotUp { server: program.name(), patience: PATIENCE, log });
-            }
-        }
-        Ok(server)
-    }
-
-    /// CPU time that it has used so far.
-    pub(crate) fn cpu_time(&self) -> Result<CpuTime, Failure> {
-        self.process.cpu_time()
-    }
-
-    /// Bytes of memory that it holds.
-    pub(crate) fn resident(&self) -> Result<u64, Failure> {
-        self.process.resident()
+        let process = Process::start(program.name(), &mut command, cores, logs)?.answering(
+            program.name(),
+            PATIENCE,
+            || client.server_is_up(ANSWER_WITHIN),
+        )?;
+        Ok(Self { process, address })
     }
 }

@@ -1,13 +1,11 @@
 //! The servers that are compared, and how each is started as one installation of some nodes.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
-use crate::clock;
 use crate::cores::Cores;
 use crate::failure::{Doing, Failure};
 use crate::proc::CpuTime;
@@ -20,8 +18,6 @@ use crate::table::Other as _;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two questions whether it is up.
-const ASK_EVERY: Duration = Duration::from_millis(50);
 /// What nodes of one installation share.
 const SECRET: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 /// What an operator would set for as much as this from one address. Everything else is as it comes.
@@ -67,10 +63,7 @@ impl rounds::Program for Program {
     fn find(&self) -> Result<(), Failure> {
         let installed = "`make bench` installs it, or say where it is with --competitors";
         match self {
-            Self::Causeway(path) => process::find(
-                path,
-                "build it with `cargo build --release -p causeway`, or say where it is with --server",
-            ),
+            Self::Causeway(path) => process::find_ours(path),
             Self::Running(_) => Ok(()),
             Self::PeerJs(folder) => process::find(&folder.join(PEERJS), installed),
             Self::SocketIo(folder) => {
@@ -181,9 +174,12 @@ impl Installation {
             let _ = fs::remove_dir_all(&data);
             let mut command =
                 program.command(address, running.redis.as_ref().map(|(_, address)| *address), &data)?;
-            let mut process = Process::start(&name, &mut command, cores, logs)?;
             let mut client = Client::new(address);
-            wait(program.name(), &mut process, || client.is_up(program.asked()))?;
+            let process = Process::start(&name, &mut command, cores, logs)?.answering(
+                program.name(),
+                PATIENCE,
+                || Ok(client.is_up(program.asked())),
+            )?;
             running.nodes.push(address);
             running.processes.push(process);
         }
@@ -213,19 +209,7 @@ fn start_redis(cores: Cores, logs: &Path) -> Result<(Process, SocketAddr), Failu
     let mut command = Command::new("redis-server");
     command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"]);
     command.args(["--save", "", "--appendonly", "no"]);
-    let mut process = Process::start("redis", &mut command, cores, logs)?;
-    wait("redis", &mut process, || std::net::TcpStream::connect(address).is_ok())?;
+    let process = Process::start("redis", &mut command, cores, logs)?
+        .answering("redis", PATIENCE, || Ok(TcpStream::connect(address).is_ok()))?;
     Ok((process, address))
-}
-
-fn wait(server: &'static str, process: &mut Process, mut is_up: impl FnMut() -> bool) -> Result<(), Failure> {
-    let end = clock::nanoseconds() + clock::of(PATIENCE);
-    while !is_up() {
-        if process.has_ended()? || clock::nanoseconds() > end {
-            return Err(Failure::NotUp { server, patience: PATIENCE, log: process.log.clone() });
-        }
-        // A process tells nobody when it listens.
-        thread::park_timeout(ASK_EVERY);
-    }
-    Ok(())
 }
