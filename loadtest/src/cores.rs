@@ -36,7 +36,6 @@ pub struct NoCores;
 
 impl Cores {
     /// The last three of this machine; of two, the generator has one.
-    #[must_use]
     pub fn of_this_machine() -> Self {
         let count = thread::available_parallelism().map_or(1, usize::from);
         let from_the_end = |number: usize| count.saturating_sub(number);

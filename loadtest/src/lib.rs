@@ -4,7 +4,7 @@
 pub mod args;
 mod bars;
 mod clock;
-pub mod cores;
+mod cores;
 pub mod failure;
 mod files;
 mod histogram;
@@ -12,13 +12,13 @@ mod plot;
 mod print;
 mod proc;
 mod process;
-pub mod relay;
-pub mod report;
-pub mod rounds;
+mod relay;
+mod report;
+mod rounds;
 mod schedule;
-pub mod signal;
-pub mod summary;
-pub mod table;
+mod signal;
+mod summary;
+mod table;
 pub mod verdict;
 
 use std::io::Write;

@@ -21,7 +21,6 @@ pub struct Machine {
 
 impl Machine {
     /// This one. What it does not tell is empty.
-    #[must_use]
     pub fn this(cores: Cores) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

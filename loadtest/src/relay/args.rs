@@ -213,13 +213,11 @@ impl RelayFlags {
     }
 
     /// Our program.
-    #[must_use]
     pub fn ours(&self) -> Program {
         Program::Causeway(self.server.clone().unwrap_or_else(|| beside_this_program("causeway")))
     }
 
     /// The program of another.
-    #[must_use]
     pub fn other(&self, other: Other) -> Program {
         match other {
             Other::Coturn => Program::Coturn(PathBuf::from("turnserver")),

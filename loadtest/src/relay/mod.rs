@@ -1,7 +1,7 @@
 //! `loadtest relay`: measures one load or the standard table, prints it, and writes it down.
 
 mod allocate;
-pub mod args;
+pub(crate) mod args;
 mod client;
 mod flows;
 mod generator;
@@ -9,12 +9,12 @@ mod idle;
 mod lane;
 mod print;
 mod receiver;
-pub mod round;
-pub mod server;
-pub mod soak;
+mod round;
+mod server;
+mod soak;
 mod stamp;
 mod standard;
-pub mod table;
+mod table;
 
 use std::io::Write;
 use std::time::Duration;
@@ -36,23 +36,11 @@ use table::{Goal, Line, Measure, Row};
 const TITLE: &str = "Causeway's cost beside others' (1.0 = as much as the other; shorter is better)";
 
 /// A run.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    /// What it ran on.
-    pub machine: Machine,
-    /// The table.
-    pub lines: Vec<Line>,
-    /// Long runs.
-    pub soaks: Vec<Soak>,
-}
-
-impl Report {
-    /// How the run ends.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        let soaks = self.soaks.iter().map(Soak::verdict);
-        Outcome::of(self.lines.iter().flat_map(Line::verdicts).chain(soaks))
-    }
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    lines: Vec<Line>,
+    soaks: Vec<Soak>,
 }
 
 /// Measures and says how it went.
@@ -76,7 +64,8 @@ pub(crate) fn run(flags: &RelayFlags, output: &mut impl Write) -> Result<Outcome
     print::table(&report.lines, &report.soaks, output).doing("printing")?;
     let picture = plot::svg(TITLE, &report.machine, &report.lines);
     report::write(&flags.out, "relay", &report, &picture)?;
-    Ok(report.outcome())
+    let soaks = report.soaks.iter().map(Soak::verdict);
+    Ok(Outcome::of(report.lines.iter().flat_map(Line::verdicts).chain(soaks)))
 }
 
 /// The standard table, or the one load that the flags describe.

@@ -27,7 +27,6 @@ pub struct Soak {
 
 impl Soak {
     /// Whether every packet arrived.
-    #[must_use]
     pub fn verdict(&self) -> Verdict {
         Verdict::held(self.round.loss <= 0.0)
     }

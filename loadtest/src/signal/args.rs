@@ -165,7 +165,6 @@ impl SignalFlags {
     }
 
     /// The program of another.
-    #[must_use]
     pub fn rival(&self, rival: Rival) -> Program {
         let folder = self.competitors.clone().unwrap_or_else(|| beside_this_program("competitors"));
         match rival {

@@ -31,7 +31,6 @@ pub struct Faults {
 
 impl Faults {
     /// Whether nothing went wrong.
-    #[must_use]
     pub fn none(self) -> bool {
         self == Self::default()
     }

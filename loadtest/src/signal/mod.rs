@@ -1,6 +1,6 @@
 //! `loadtest signal`: measures one load or the standard table of rooms and signaling, prints it, and writes it down.
 
-pub mod args;
+pub(crate) mod args;
 mod body;
 mod checker;
 mod crowd;
@@ -9,11 +9,11 @@ mod door;
 mod http;
 mod member;
 mod print;
-pub mod program;
-pub mod round;
+mod program;
+mod round;
 mod socket;
 mod standard;
-pub mod table;
+mod table;
 mod tally;
 mod works;
 
@@ -35,21 +35,10 @@ use table::{Goal, Line, Measure, Row};
 const TITLE: &str = "Causeway's signaling beside goals and others (1.0 = the goal, or as much as the other; shorter is better)";
 
 /// A run.
-#[derive(Debug, Serialize)]
-pub struct Report {
-    /// What it ran on.
-    pub machine: Machine,
-    /// The table.
-    pub lines: Vec<Line>,
-}
-
-impl Report {
-    /// How the run ends.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        let sound = self.lines.iter().map(|line| line.remarks.sound.clone());
-        Outcome::of(self.lines.iter().flat_map(Line::verdicts).chain(sound))
-    }
+#[derive(Serialize)]
+struct Report {
+    machine: Machine,
+    lines: Vec<Line>,
 }
 
 /// Measures and says how it went.
@@ -70,7 +59,8 @@ pub(crate) fn run(flags: &SignalFlags, output: &mut impl Write) -> Result<Outcom
     print::table(&report.lines, output).doing("printing")?;
     let picture = plot::svg(TITLE, &report.machine, &report.lines);
     report::write(&flags.out, "signal", &report, &picture)?;
-    Ok(report.outcome())
+    let sound = report.lines.iter().map(|line| line.remarks.sound.clone());
+    Ok(Outcome::of(report.lines.iter().flat_map(Line::verdicts).chain(sound)))
 }
 
 /// The standard table, or the one load that the flags describe.

@@ -86,7 +86,6 @@ impl Round {
     }
 
     /// Whether every event arrived once and in order, and nothing else went wrong.
-    #[must_use]
     pub fn is_sound(&self) -> bool {
         self.faults.none() && self.troubles.is_empty()
     }
