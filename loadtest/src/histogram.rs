@@ -15,11 +15,13 @@ pub(crate) struct Histogram {
     total: u64,
 }
 
-impl Histogram {
-    pub(crate) fn new() -> Self {
+impl Default for Histogram {
+    fn default() -> Self {
         Self { counts: vec![0; BUCKETS], total: 0 }
     }
+}
 
+impl Histogram {
     /// Counts a value `times` times.
     pub(crate) fn record(&mut self, value: u64, times: u64) {
         if let Some(count) = self.counts.get_mut(bucket(value)) {
@@ -76,12 +78,12 @@ mod tests {
 
     #[test]
     fn nothing_recorded_has_no_quantile() {
-        assert_eq!(Histogram::new().quantile(0.5), None);
+        assert_eq!(Histogram::default().quantile(0.5), None);
     }
 
     #[test]
     fn small_values_are_exact() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         for value in 1..=100 {
             histogram.record(value, 1);
         }
@@ -104,7 +106,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_right_to_a_sixty_fourth() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         for value in (0..1_000_000u64).step_by(7) {
             histogram.record(value, 1);
         }
@@ -122,7 +124,7 @@ mod tests {
 
     #[test]
     fn many_times_count_as_often() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         histogram.record(1_000, 999);
         histogram.record(5, 1);
         assert_eq!(histogram.quantile(0.001), Some(5));

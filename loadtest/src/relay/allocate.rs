@@ -44,7 +44,7 @@ pub(crate) fn run(
     let sockets = SOCKETS.min(files::allowed()?.saturating_sub(OTHER_FILES)) / count;
     let clients: Result<Vec<_>, _> = (0..count).map(|_| Cycle::start(server, sockets.max(1))).collect();
     let mut clients = clients?;
-    let mut latency = Histogram::new();
+    let mut latency = Histogram::default();
     let begin = clock::nanoseconds() + clock::of(WARM_UP);
     while clock::nanoseconds() < begin {
         for client in &mut clients {
@@ -57,7 +57,7 @@ pub(crate) fn run(
         (pairs, repeated)
     };
     let (pairs_before, repeated_before) = tally(&clients);
-    let mut latency = Histogram::new();
+    let mut latency = Histogram::default();
     let (begin, used_before) = (clock::nanoseconds(), used()?);
     let end = begin + clock::of(span);
     while clock::nanoseconds() < end {

@@ -28,7 +28,7 @@ pub(crate) struct Receiver<'l> {
 
 impl<'l> Receiver<'l> {
     pub(crate) fn new(lanes: &'l [Lane], measuring: &'l AtomicBool) -> Self {
-        Self { lanes, measuring, buffer: vec![0; LARGEST], latency: Histogram::new() }
+        Self { lanes, measuring, buffer: vec![0; LARGEST], latency: Histogram::default() }
     }
 
     /// Takes what has arrived on each lane, and says how often something had.

@@ -6,9 +6,10 @@ use super::dialect::Ticket;
 use super::socket::Socket;
 
 /// How far a member has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// It has no ticket yet.
+    #[default]
     Wishing,
     /// It waits for its room, or for a free hand, to connect.
     Waiting,
@@ -25,6 +26,7 @@ pub(crate) enum Stage {
 }
 
 /// Somebody.
+#[derive(Default)]
 pub(crate) struct Member {
     pub(crate) room: u32,
     pub(crate) node: usize,
@@ -51,21 +53,7 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn new(room: u32, node: usize, stay: Option<u64>) -> Self {
-        Self {
-            room,
-            node,
-            stage: Stage::Wishing,
-            stay,
-            ticket: None,
-            socket: None,
-            address: None,
-            since: 0,
-            said: 0,
-            token: None,
-            back: false,
-            kept: VecDeque::new(),
-            taken: 0,
-        }
+        Self { room, node, stay, ..Self::default() }
     }
 
     /// What messages to it are addressed to.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::histogram::Histogram;
 
 /// Counts and times.
+#[derive(Default)]
 pub(crate) struct Tally {
     /// Whether messages and joins count.
     pub(crate) measuring: bool,
@@ -29,21 +30,6 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn new() -> Self {
-        Self {
-            measuring: false,
-            delivered: 0,
-            messages: Histogram::new(),
-            entered: 0,
-            joins: Histogram::new(),
-            resumed: 0,
-            resynced: 0,
-            pardoned: 0,
-            returns: Histogram::new(),
-            troubles: BTreeMap::new(),
-        }
-    }
-
     /// Remembers that something went wrong.
     pub(crate) fn trouble(&mut self, what: impl Into<String>) {
         *self.troubles.entry(what.into()).or_default() += 1;

@@ -86,7 +86,7 @@ impl Crowd {
             ends: VecDeque::new(),
             keeping: false,
             checker: Checker::default(),
-            tally: Tally::new(),
+            tally: Tally::default(),
         })
     }
 

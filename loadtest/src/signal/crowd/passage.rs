@@ -117,7 +117,7 @@ impl Crowd {
             self.dialect.resume(token, Position { epoch, seq })
         } else {
             member.since = clock::nanoseconds();
-            if self.dialect.has_presence() {
+            if self.dialect.has_rooms() {
                 for &other in self.rooms.get(member.room as usize).map_or(&[][..], |room| &room.inside) {
                     self.checker.expect(other, number, Event::Joined);
                 }
@@ -190,7 +190,7 @@ impl Crowd {
         }
         member.stage = Stage::Leaving;
         place.inside.retain(|&other| other != number);
-        if self.dialect.has_presence() {
+        if self.dialect.has_rooms() {
             place.inside.iter().for_each(|&other| self.checker.expect(other, number, Event::Left));
         }
         self.checker.forget(number);

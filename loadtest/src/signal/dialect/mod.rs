@@ -116,17 +116,12 @@ impl Dialect {
         }
     }
 
-    /// Whether the members of a room are told who comes and goes.
-    pub(crate) const fn has_presence(self) -> bool {
+    /// Whether there are rooms: their members are told who comes and goes, and one message can reach all others.
+    pub(crate) const fn has_rooms(self) -> bool {
         match self {
             Self::Causeway | Self::SocketIo => true,
             Self::PeerJs => false,
         }
-    }
-
-    /// Whether one message can reach all others of the room.
-    pub(crate) const fn has_rooms(self) -> bool {
-        self.has_presence()
     }
 
     /// The ticket of a member of a room, for a server that sells none.
