@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use actix_web::rt::task::JoinHandle;
 use causeway_cluster::Bus;
+use causeway_protocol::Moment;
 use causeway_protocol::secret::Secret;
 use causeway_service::clock;
 use causeway_service::config::Problem;
 use causeway_service::health::Condition;
 use causeway_service::reload::Effective;
-use causeway_service::shutdown::StopSignals;
+use causeway_service::shutdown::StopRequests;
 use causeway_signal::{RelayDoors, RelayTransport};
 use causeway_turn::{ControlError, RelayKeys, RunningRelay, TurnSettings};
 
@@ -80,14 +81,14 @@ async fn run_alone(
     let process = Process::start(effective.settings());
     let mut reloads = Reloads::listen(source, effective)?;
     let mut stop =
-        StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
+        StopRequests::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
     let mut relay = {
         let settings = reloads.settings();
         let data_dir = settings.node.data_dir.as_deref();
         let bus = cluster::bus_of_relay(settings, secret.clone(), &process)?;
         RelayPart::start(settings, secret, data_dir, &process, bus)?
     };
-    let ops = process.serve_ops(reloads.settings().ops.listen)?;
+    let ops = process.serve_ops(reloads.settings().ops.listen, stop.call())?;
     println!("Causeway relay");
     relay.print_urls();
     println!("  metrics  http://{ops}/metrics");
@@ -96,13 +97,14 @@ async fn run_alone(
         tokio::select! {
             exit = relay.broken() => return Err(exit),
             trigger = reloads.due() => reloads.run(trigger, Parts { relay: Some(&relay), signal: None }).await,
-            signal = stop.next() => {
-                tracing::info!(signal = signal.as_str(), "draining");
+            request = stop.first() => {
+                tracing::info!(request = request.as_str(), "draining");
                 break;
             }
         }
     }
-    relay.finish(reloads.settings(), &process, &mut stop).await
+    let (deadline, _) = drain_time(reloads.settings());
+    relay.finish(deadline, &process, &mut stop).await
 }
 
 impl RelayPart {
@@ -172,31 +174,44 @@ impl RelayPart {
         }
     }
 
-    /// Lets what runs go on for the time of grace, takes nothing new, and ends. A second signal ends it at once.
+    /// Lets what runs go on until the deadline, takes nothing new, and ends. Whoever insists ends it at once.
     ///
     /// # Errors
     /// [`Exit::Broke`] if a worker does not end.
     pub async fn finish(
         self,
-        settings: &Settings,
+        deadline: Moment,
         process: &Process,
-        stop: &mut StopSignals,
+        stop: &mut StopRequests,
     ) -> Result<(), Exit> {
         process.health.set(PART, Condition::Draining);
         self.relay.drain();
-        let deadline = clock::now().moment.plus(Duration::from_secs(settings.node.drain_seconds));
         let mut looks = tokio::time::interval(LOOK_EVERY);
         while self.relay.allocations() > 0 && clock::now().moment < deadline {
             tokio::select! {
                 _ = looks.tick() => {}
-                signal = stop.next() => {
-                    tracing::info!(signal = signal.as_str(), "stopping at once");
+                request = stop.insisted() => {
+                    tracing::info!(request = request.as_str(), "stopping at once");
                     break;
                 }
             }
         }
+        self.stop()
+    }
+
+    /// Ends at once.
+    ///
+    /// # Errors
+    /// [`Exit::Broke`] if a worker does not end.
+    pub fn stop(self) -> Result<(), Exit> {
         self.relay.stop(STOP_WITHIN).map_err(|error| Exit::Broke(error.to_string()))?;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Until when a process that is to stop may go on, and how long that is.
+pub fn drain_time(settings: &Settings) -> (Moment, Duration) {
+    let within = Duration::from_secs(settings.node.drain_seconds);
+    (clock::now().moment.plus(within), within)
 }

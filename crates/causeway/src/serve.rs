@@ -9,13 +9,13 @@ use causeway_protocol::secret::Secret;
 use causeway_service::health::Condition;
 use causeway_service::ops::health_routes;
 use causeway_service::reload::Effective;
-use causeway_service::shutdown::StopSignals;
+use causeway_service::shutdown::StopRequests;
 use causeway_signal::{RelayDoors, RunningSignal, SignalParts};
 
 use crate::cli::{ServeFlags, SignalFlags};
 use crate::cluster::ClusterPart;
 use crate::exit::Exit;
-use crate::relay::RelayPart;
+use crate::relay::{RelayPart, drain_time};
 use crate::reload::{Parts, Reloads};
 use crate::settings::{Settings, Source};
 use crate::startup::{self, Process};
@@ -24,7 +24,7 @@ use crate::startup::{self, Process};
 const PART: &str = "signal";
 /// Where `serve` keeps its data if nothing is said.
 const DEFAULT_DATA_DIR: &str = "data";
-/// How long people's sockets have to take the last message and close.
+/// How long people's sockets have at least to take the last message and close.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Runs everything until it is told to stop.
@@ -72,7 +72,7 @@ async fn serve(
     let mut reloads = Reloads::listen(source, effective)?;
     let settings = reloads.settings();
     let mut stop =
-        StopSignals::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
+        StopRequests::listen().map_err(|error| Exit::Start(format!("cannot take signals: {error}")))?;
     let data_dir = data_dir(settings);
     let cluster = ClusterPart::start(settings, &secret, data_dir, &process)?;
     let start_relay = || {
@@ -81,7 +81,7 @@ async fn serve(
     let mut relay = (shape == Shape::WithRelay).then(start_relay).transpose()?;
     let doors = relay.as_ref().map_or_else(|| doors_elsewhere(settings), RelayPart::doors);
     let mut signal = start_signal(settings, secret, &process, &cluster, doors)?;
-    let ops = process.serve_ops(settings.ops.listen)?;
+    let ops = process.serve_ops(settings.ops.listen, stop.call())?;
 
     println!("Causeway");
     println!("  demo     {}", demo_url(settings, &signal));
@@ -101,17 +101,25 @@ async fn serve(
             trigger = reloads.due() => {
                 reloads.run(trigger, Parts { relay: relay.as_ref(), signal: Some(&signal) }).await;
             }
-            signal = stop.next() => {
-                tracing::info!(signal = signal.as_str(), "draining");
+            request = stop.first() => {
+                tracing::info!(request = request.as_str(), "draining");
                 break;
             }
         }
     }
     process.health.set(PART, Condition::Draining);
-    signal.drain(FAREWELL).await;
+    let (deadline, within) = drain_time(reloads.settings());
+    let insisted = tokio::select! {
+        () = signal.drain(within.max(FAREWELL)) => false,
+        request = stop.insisted() => {
+            tracing::info!(request = request.as_str(), "stopping at once");
+            true
+        }
+    };
     cluster.leave().await;
     match relay {
-        Some(relay) => relay.finish(reloads.settings(), &process, &mut stop).await,
+        Some(relay) if insisted => relay.stop(),
+        Some(relay) => relay.finish(deadline, &process, &mut stop).await,
         None => Ok(()),
     }
 }

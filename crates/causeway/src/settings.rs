@@ -60,7 +60,8 @@ pub struct NodeSettings {
     /// key derived from the secret, which relays have too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub room_signing_key: Option<Hidden>,
-    /// How long running transfers and calls may go on after SIGTERM, in seconds.
+    /// How long a stop may take, in seconds: rooms go to other nodes, sockets follow them one after another in half of this time, and
+    /// running transfers and calls may go on to its end. On a large installation give it a minute, and the supervisor more.
     pub drain_seconds: u64,
 }
 

@@ -9,6 +9,7 @@ use causeway_protocol::secret::Secret;
 use causeway_service::health::Health;
 use causeway_service::metrics::Metrics;
 use causeway_service::ops::{self, Ops};
+use causeway_service::shutdown::StopCall;
 
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -33,12 +34,12 @@ impl Process {
         Self { node: NodeId::random(&mut rand::rng()), health: Health::new(), metrics }
     }
 
-    /// Binds the operator's pages and serves them until the process ends.
+    /// Binds the operator's pages and serves them until the process ends. There `stop` can be asked for.
     ///
     /// # Errors
     /// [`Exit::Start`] with a sentence that names the address.
-    pub fn serve_ops(&self, address: SocketAddr) -> Result<SocketAddr, Exit> {
-        let Ops { address, server } = ops::bind(address, self.health.clone(), self.metrics.clone())
+    pub fn serve_ops(&self, address: SocketAddr, stop: StopCall) -> Result<SocketAddr, Exit> {
+        let Ops { address, server } = ops::bind(address, self.health.clone(), self.metrics.clone(), stop)
             .map_err(|error| Exit::Start(listener_problem("--ops", address, &error)))?;
         actix_web::rt::spawn(server);
         let metrics = self.metrics.clone();

@@ -7,7 +7,7 @@ mod common;
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Output};
 
-use common::{BINARY, Running, get};
+use common::{BINARY, Running, get, request, room, turn};
 
 #[test]
 fn help_names_every_command() {
@@ -147,6 +147,31 @@ fn serve_answers_on_all_its_doors_and_ends_cleanly_on_sigterm() {
     assert!(health.status.success());
     assert!(stdout(&health).contains("relay ready"), "{}", stdout(&health));
     assert_eq!(process.terminate(), Some(0));
+}
+
+#[test]
+fn the_operators_call_drains_as_a_signal_does_and_the_signal_after_it_cuts_nothing_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("causeway.toml");
+    std::fs::write(&config, "node.drain_seconds = 600\n").unwrap();
+    let arguments =
+        ["serve", "--http", "127.0.0.1:0", "--turn-port", "0", "--listen", "127.0.0.1", "--config"];
+    let arguments = [&arguments[..], &[config.to_str().unwrap()]].concat();
+    let mut process = Running::start(&arguments, folder.path());
+    let (http, relay) = (process.http.unwrap(), process.relay);
+    let peer = room::join(http, &room::create(http));
+    let client = turn::Client::new(relay, &peer.username, &peer.password);
+    assert_eq!(client.allocate(), 0);
+    assert!(request(process.ops, "POST", "/drain").starts_with("HTTP/1.1 202"));
+    process.log_with("POST /drain");
+    process.signal("TERM");
+    let ready = get(process.ops, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("draining"), "{ready}");
+    // Somebody still relays, and may until the time is over; that the process is there shows that it waits.
+    assert_eq!(client.refresh(), 0);
+    process.signal("TERM");
+    process.log_with("stopping at once");
+    assert_eq!(process.end(), Some(0));
 }
 
 #[test]

@@ -131,8 +131,13 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    pub fn terminate(mut self) -> Option<i32> {
+    pub fn terminate(self) -> Option<i32> {
         self.signal("TERM");
+        self.end()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn end(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
@@ -146,9 +151,13 @@ impl Drop for Running {
 }
 
 pub fn get(address: SocketAddr, path: &str) -> String {
+    request(address, "GET", path)
+}
+
+pub fn request(address: SocketAddr, method: &str, path: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    write!(connection, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
     answer
