@@ -23,6 +23,22 @@ fn rooms_of_three_nodes_hear_everything_once_and_in_order() {
 }
 
 #[test]
+fn a_message_costs_redis_nothing_where_all_members_are_on_the_owner() {
+    const HEARD: u64 = 400;
+    run(async {
+        let apart = Scene::apart(&ROOMS, seed()).await;
+        let published = apart.published_until_heard(HEARD).await;
+        // Nodes tell relays now and then where members are, and ask whether anybody hears them.
+        assert!(published < HEARD / 10, "{published} for {HEARD} that nobody elsewhere was to hear");
+        apart.ends_well().await;
+        let spread = Scene::spread(&ROOMS, seed()).await;
+        let published = spread.published_until_heard(HEARD).await;
+        assert!(published > HEARD / 10, "{published}: what is said on several nodes goes through Redis");
+        spread.ends_well().await;
+    });
+}
+
+#[test]
 fn members_resume_on_other_nodes_and_nothing_is_lost() {
     run(async {
         let scene = Scene::together(&ROOMS, seed()).await;

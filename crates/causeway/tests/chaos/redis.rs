@@ -44,6 +44,20 @@ impl Redis {
         self.is_up().await;
     }
 
+    /// How many messages it has been told to pass on.
+    pub async fn published(&self) -> u64 {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(b"INFO commandstats\r\nQUIT\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let calls = |line: &str| {
+            let (command, statistics) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+            let count = statistics.split(',').next()?;
+            matches!(command, "publish" | "spublish").then(|| count.parse::<u64>().unwrap())
+        };
+        answer.lines().filter_map(calls).sum()
+    }
+
     async fn is_up(&self) {
         let up = async {
             while !answers(self.address).await {

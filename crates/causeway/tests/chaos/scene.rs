@@ -49,6 +49,16 @@ impl Scene {
         Self::of(Installation::together(NODES).await, &layouts, seed).await
     }
 
+    /// Three nodes, and rooms of so many members on one node each.
+    pub async fn apart(rooms: &[usize], seed: u64) -> Self {
+        let layouts: Vec<_> = rooms
+            .iter()
+            .enumerate()
+            .map(|(number, &members)| Layout { members, home: Some(number % NODES) })
+            .collect();
+        Self::of(Installation::together(NODES).await, &layouts, seed).await
+    }
+
     /// Three nodes, and rooms on all of them.
     pub async fn spread(rooms: &[usize], seed: u64) -> Self {
         let layouts: Vec<_> = rooms.iter().map(|&members| Layout { members, home: None }).collect();
@@ -80,6 +90,14 @@ impl Scene {
             }
         };
         timeout(PATIENCE, enough).await.expect("members talk twice a second");
+    }
+
+    /// What Redis has passed on until so much more has been heard.
+    pub async fn published_until_heard(&self, more: u64) -> u64 {
+        let redis = self.storm.installation.redis.as_ref().expect("nodes that are together have one");
+        let before = redis.lock().await.published().await;
+        self.hears(self.storm.crowd.tally().heard + more).await;
+        redis.lock().await.published().await - before
     }
 
     /// Waits until rooms work since the last fault, and says how long that took; everything is to work as promised.
