@@ -66,6 +66,9 @@ pub(crate) async fn attach(signal: &Arc<Signal>, id: &RoomId) -> Result<Addr<Roo
     if let Some(room) = signal.rooms.find(id) {
         return Ok(room);
     }
+    if signal.rooms.is_over(id) {
+        return Err(NoRoom::NotFound);
+    }
     let beginning = match find_owner(signal, id, Epoch::NONE).await? {
         Found::Theirs(owner) => Beginning::Theirs { owner: owner.node, epoch: owner.epoch },
         Found::Ours(kept) => Beginning::Ours { room: kept.room, epoch: kept.epoch },

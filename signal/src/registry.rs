@@ -1,13 +1,14 @@
 //! Which rooms there are, and the threads they live on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::{Actor, Addr, Arbiter, Context};
 use causeway_protocol::ids::ApiKeyId;
 use causeway_protocol::{Epoch, RoomId};
+use tokio::sync::Notify;
 
 use crate::app_rooms::AppRooms;
 use crate::metrics;
@@ -20,6 +21,10 @@ const MAILBOX: usize = 1024;
 /// The rooms of this server.
 pub(crate) struct Registry {
     rooms: Mutex<HashMap<RoomId, Entry>>,
+    /// Rooms that have ended for good, until what was kept of them is gone, too.
+    over: Mutex<HashSet<RoomId>>,
+    /// Told of every room that is gone.
+    gone: Notify,
     apps: AppRooms,
     threads: Vec<Arbiter>,
     hasher: RandomState,
@@ -39,6 +44,8 @@ impl Registry {
     pub(crate) fn new(threads: usize) -> Self {
         Self {
             rooms: Mutex::new(HashMap::new()),
+            over: Mutex::new(HashSet::new()),
+            gone: Notify::new(),
             apps: AppRooms::default(),
             threads: (0..threads.max(1)).map(|_| Arbiter::new()).collect(),
             hasher: RandomState::new(),
@@ -81,6 +88,9 @@ impl Registry {
 
     /// The room of this name, if it is open.
     pub(crate) fn find(&self, id: &RoomId) -> Option<Addr<RoomActor>> {
+        if self.is_over(id) {
+            return None;
+        }
         self.lock().get(id).map(|entry| &entry.address).filter(|room| room.connected()).cloned()
     }
 
@@ -113,6 +123,33 @@ impl Registry {
         }
     }
 
+    /// The room has ended for good. Whoever asks for it from here on, while its actor still says goodbye or its record is still to
+    /// be removed, is told that there is none.
+    pub(crate) fn set_over(&self, id: &RoomId) {
+        self.lock_over().insert(id.clone());
+    }
+
+    pub(crate) fn is_over(&self, id: &RoomId) -> bool {
+        self.lock_over().contains(id)
+    }
+
+    /// Nothing is kept any more of a room that had ended: its name is free.
+    pub(crate) fn set_gone(&self, id: &RoomId) {
+        self.lock_over().remove(id);
+        self.gone.notify_waiters();
+    }
+
+    /// Waits until nothing is left here of a room that ends.
+    pub(crate) async fn until_gone(&self, id: &RoomId) {
+        loop {
+            let gone = self.gone.notified();
+            if !self.is_over(id) && !self.lock().contains_key(id) {
+                return;
+            }
+            gone.await;
+        }
+    }
+
     fn thread(&self, id: &RoomId) -> &Arbiter {
         let count = u64::try_from(self.threads.len()).unwrap_or(1);
         let at = usize::try_from(self.hasher.hash_one(id) % count).unwrap_or(0);
@@ -122,10 +159,15 @@ impl Registry {
     fn forget(&self, id: &RoomId) {
         if self.lock().remove(id).is_some() {
             metrics::room_closed();
+            self.gone.notify_waiters();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RoomId, Entry>> {
+    fn lock_over(&self) -> MutexGuard<'_, HashSet<RoomId>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomId, Entry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

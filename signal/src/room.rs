@@ -223,7 +223,7 @@ impl RoomActor {
             for node in owner.far.edges() {
                 self.desk.post(node, owner.epoch, ended.clone());
             }
-            self.desk.give_up(owner.epoch, ending);
+            self.desk.give_up(owner.epoch, ending, owner.room.expires_at());
         }
         ctx.stop();
     }

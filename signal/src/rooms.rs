@@ -78,7 +78,7 @@ pub(crate) async fn make(signal: &Arc<Signal>, new: NewRoom, now: Now) -> Result
         allowed(signal, key).await?;
     }
     let _turn = signal.attaching.turn(&id).await;
-    if signal.rooms.find(&id).is_some() {
+    if signal.rooms.find(&id).is_some() || signal.rooms.is_over(&id) {
         return Err(NotMade::Taken);
     }
     let epoch = own(signal, &id, app.is_some()).await?;

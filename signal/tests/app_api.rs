@@ -34,6 +34,40 @@ async fn an_app_makes_a_room_of_its_choice_lists_it_and_ends_it() {
 }
 
 #[actix_web::test]
+async fn a_room_is_gone_from_the_moment_its_members_hear_of_it_and_its_name_is_free() {
+    let server = serve(settings());
+    for _ in 0..20 {
+        let _made: RoomCreated = post(&server, &admin(), &json!({"room": "standup"})).await.unwrap();
+        let mut alice = server.connect(&token("app", &json!({"sub": "alice"}))).await;
+        assert!(matches!(alice.next().await, ServerMessage::Welcome { .. }));
+        let heard = async {
+            assert!(matches!(alice.next().await, ServerMessage::Closing { .. }));
+            assert_eq!(code(facts(&server, "standup").await), ErrorCode::RoomNotFound);
+        };
+        let admin = admin();
+        let (ended, ()) = tokio::join!(end(&server, &admin, "standup"), heard);
+        ended.unwrap();
+    }
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_room_that_ended_while_its_node_was_cut_off_does_not_come_back() {
+    let nodes = Nodes::with(2, &settings());
+    let _made: RoomCreated = post(nodes.of(0), &admin(), &json!({"room": "standup"})).await.unwrap();
+    nodes.hub.partition(&Nodes::name(0));
+    end(nodes.of(0), &admin(), "standup").await.unwrap();
+    assert_eq!(code(facts(nodes.of(0), "standup").await), ErrorCode::RoomNotFound);
+    nodes.hub.heal(&Nodes::name(0));
+    assert_eq!(code(facts(nodes.of(0), "standup").await), ErrorCode::RoomNotFound);
+    // Its name is free when what was kept of it is gone.
+    while let Err(refused) = post::<RoomCreated>(nodes.of(0), &admin(), &json!({"room": "standup"})).await {
+        assert_eq!(refused.code, ErrorCode::RoomTaken);
+    }
+    nodes.stop().await;
+}
+
+#[actix_web::test]
 async fn a_name_that_is_taken_is_refused_whoever_has_it() {
     let server = serve(settings());
     let _made: RoomCreated = post(&server, &admin(), &json!({"room": "standup"})).await.unwrap();
@@ -218,6 +252,10 @@ async fn kick(server: &TestServer, room: &str, body: &Value) -> Result<(), ApiEr
         return Ok(());
     }
     answer::<Value, _>(response).await.map(|_| ())
+}
+
+async fn facts(server: &TestServer, room: &str) -> Result<Value, ApiError> {
+    server.get(&format!("/api/v1/rooms/{room}")).await
 }
 
 async fn end(server: &TestServer, token: &str, room: &str) -> Result<(), ApiError> {

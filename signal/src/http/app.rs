@@ -1,6 +1,7 @@
 //! The server API: what an app does with its rooms, with a token of its own that grants `admin`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -9,6 +10,7 @@ use causeway_protocol::rest::{ApiError, AppRooms, CreateAppRoom, KickPeer, RoomC
 use causeway_protocol::token::{AppTokenError, Grant};
 use causeway_protocol::{ErrorCode, RoomId};
 use causeway_service::clock;
+use tokio::time::timeout;
 
 use super::Refusal;
 use super::api::{Answer, bearer, refuse_while_draining, stranger};
@@ -17,6 +19,9 @@ use crate::access::ApiKey;
 use crate::attach::attach;
 use crate::room::{AskFacts, Order};
 use crate::state::Signal;
+
+/// How long whoever ends a room waits until nothing is kept of it. A guess: a Redis that is there takes milliseconds.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Whoever calls: a key, and the one room that the token is for if it says so.
 struct Caller {
@@ -96,7 +101,12 @@ pub(crate) async fn end_room(
     path: web::Path<String>,
 ) -> Answer {
     let caller = Caller::of(&request, &signal).await?;
-    order(&signal, &caller, &path, AppOrder::End {}).await
+    let ended = order(&signal, &caller, &path, AppOrder::End {}).await?;
+    if let Ok(id) = path.parse() {
+        // So that the name is free for whoever makes the next room of it. The room is over in any case.
+        let _still_kept = timeout(FORGOTTEN_WITHIN, signal.rooms.until_gone(&id)).await;
+    }
+    Ok(ended)
 }
 
 /// Sends a peer out of a room: its session, its tokens and its relay credential end. With `ban` it stays out, also if it is

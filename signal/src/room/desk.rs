@@ -1,6 +1,7 @@
 //! What the two roles of a room's actor need beside the room: the cluster to write letters to, and the mint of credentials.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::Bytes;
 use causeway_cluster::{Cluster, SaveError};
@@ -11,11 +12,17 @@ use causeway_protocol::record::RoomRecord;
 use causeway_protocol::token::{IssueError, ResumeClaims, ResumeTokens, TokenError};
 use causeway_protocol::{Epoch, ErrorCode, NodeId, Now, PeerId, RoomId, UnixSeconds};
 
+use causeway_service::clock;
 use causeway_signal_core::Ending;
+use tokio::time::timeout;
 
 use crate::ice::{self, Holder, IceGrant, IceUrls, RelayAllowance};
 use crate::metrics;
 use crate::state::Signal;
+
+/// Between two tries to remove what was kept of a room, first and at most.
+const FORGET_AGAIN: Duration = Duration::from_millis(250);
+const FORGET_AT_LEAST_EVERY: Duration = Duration::from_secs(15);
 
 /// A room's desk on this node.
 pub(crate) struct Desk {
@@ -52,18 +59,24 @@ impl Desk {
         });
     }
 
-    /// Nobody owns the room any more. Of one that is over nothing is kept.
-    pub(crate) fn give_up(&self, epoch: Epoch, ending: Ending) {
-        let (cluster, room) = (Arc::clone(&self.signal.cluster), self.room.clone());
+    /// Nobody owns the room any more. Of one that is over nothing is kept; as long as that cannot be had, this node remembers
+    /// that it is over, and tries again.
+    pub(crate) fn give_up(&self, epoch: Epoch, ending: Ending, ends: UnixSeconds) {
+        let (signal, room) = (Arc::clone(&self.signal), self.room.clone());
         actix::spawn(async move {
-            if ending.revokes()
-                && let Err(error) = cluster.remove(&room, epoch).await
+            let (mut wait, mut connection) = (FORGET_AGAIN, signal.connection.clone());
+            while ending.revokes()
+                && let Err(SaveError::Cluster(error)) = signal.cluster.remove(&room, epoch).await
+                && clock::now().unix < ends
             {
-                tracing::debug!(%room, %error, "what was kept of a room that is over stays until it expires");
+                tracing::debug!(%room, %error, "what was kept of a room that is over is still there");
+                let _sooner_if_it_is_back = timeout(wait, connection.changed()).await;
+                wait = (wait * 2).min(FORGET_AT_LEAST_EVERY);
             }
-            if let Err(error) = cluster.release(&room, epoch).await {
+            if let Err(error) = signal.cluster.release(&room, epoch).await {
                 tracing::debug!(%room, %error, "a room that is over keeps its owner until that node's lease ends");
             }
+            signal.rooms.set_gone(&room);
         });
     }
 

@@ -107,6 +107,10 @@ impl Owner {
         around: &mut Around<'_>,
         follows: &mut Follows,
     ) -> Option<Ending> {
+        if effects.iter().any(|effect| matches!(effect, Effect::Ended(ending) if ending.revokes())) {
+            // Before the first of them hears of it.
+            around.desk.signal.rooms.set_over(&around.desk.room);
+        }
         let stalled = &mut follows.stalled;
         let mut ended = None;
         for effect in effects {
