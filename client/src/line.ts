@@ -77,8 +77,11 @@ type Link =
 	| { readonly kind: "waiting"; readonly timer: Undo }
 	| { readonly kind: "ended" };
 
-// How long an attempt may take: TCP's first retransmissions (RFC 6298: 1, 2, 4 s) fit in.
-const ATTEMPT_MS = 10_000;
+// How long a WebSocket may take to open: TCP's first retransmissions (RFC 6298: 1, 2, 4 s) fit in.
+const OPENING_MS = 10_000;
+// How long a server may then take to answer. One whose room has just lost its owner answers when there is another: when the lease
+// of the dead one is over (8 s) and everybody has said who is there (2 s).
+const ANSWER_MS = 15_000;
 // A line that stood this long was no accident: the next break begins with an attempt at once.
 const STEADY_MS = 10_000;
 // Beyond the time for which the server keeps the place: it may still take us back with a snapshot, or say no.
@@ -317,10 +320,16 @@ export class Line {
 		const { environment, address } = this.#parts;
 		this.#attempts += 1;
 		const socket = environment.openSocket(address, SUBPROTOCOL);
-		const deadline = environment.after(ATTEMPT_MS, () => this.#breakOff());
-		this.#link = { kind: "resuming", socket, startedAt: environment.now(), deadline };
+		const startedAt = environment.now();
+		const within = (milliseconds: number) => {
+			const deadline = environment.after(milliseconds, () => this.#breakOff());
+			this.#link = { kind: "resuming", socket, startedAt, deadline };
+		};
+		within(OPENING_MS);
 		this.#listen(socket);
 		socket.onopen = () => {
+			if (this.#link.kind === "resuming") this.#link.deadline();
+			within(ANSWER_MS);
 			const { epoch, seq } = this.#position;
 			socket.send(encode({ type: "resume", version: PROTOCOL_VERSION, token: this.#token, epoch, seq }));
 		};

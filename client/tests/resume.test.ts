@@ -162,14 +162,30 @@ describe("attempts", () => {
 		expect(await waits(9)).toEqual([0, 250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
 	});
 
-	test("that nobody answers end after ten seconds, and not as a farewell", async () => {
+	test("that reach nobody end after ten seconds, and not as a farewell", async () => {
 		const { environment } = await stay();
 		environment.closeSocket(1006);
-		await environment.clock.advance(0);
-		environment.open();
 		await environment.clock.advance(10_000);
 		expect(environment.sockets).toHaveLength(3);
 		expect(environment.sockets[1]?.closeCode).toBe(4000);
+	});
+
+	test("wait for a server that has to find the room's next owner, and no longer", async () => {
+		const { environment, resynced: told } = await stay();
+		environment.closeSocket(1006);
+		await environment.clock.advance(9_000);
+		environment.open();
+		await environment.clock.advance(12_000);
+		environment.say(resync(environment));
+		await settle();
+		expect(environment.sockets).toHaveLength(2);
+		expect(told).toHaveLength(1);
+		environment.closeSocket(1006);
+		await environment.clock.advance(0);
+		environment.open();
+		await environment.clock.advance(15_000);
+		expect(environment.sockets).toHaveLength(4);
+		expect(environment.sockets[2]?.closeCode).toBe(4000);
 	});
 
 	test("are made at once when a network comes", async () => {
