@@ -1,7 +1,7 @@
 //! Questions to Redis, each with an end: on one connection that many share, made anew when it breaks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 3;
 /// After a connection could not be made, questions fail at once for so long, rather than each trying for itself.
 const REST: Duration = Duration::from_millis(100);
+
+/// People are told again of a refusal that goes on.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// What can be asked.
 #[derive(Clone, Copy)]
@@ -51,7 +54,12 @@ pub(crate) struct Commands {
     url: RedisUrl,
     clock: Clock,
     slot: Arc<Mutex<Slot>>,
+    refusals: Arc<Refusals>,
 }
+
+/// The latest refusal that people were told of, and when: what is refused once is refused several times a second.
+#[derive(Default)]
+struct Refusals(std::sync::Mutex<Option<(String, Moment)>>);
 
 #[derive(Default)]
 struct Slot {
@@ -62,7 +70,7 @@ struct Slot {
 
 impl Commands {
     pub(crate) fn new(url: RedisUrl, clock: Clock) -> Self {
-        Self { url, clock, slot: Arc::default() }
+        Self { url, clock, slot: Arc::default(), refusals: Arc::default() }
     }
 
     /// What a script answers.
@@ -112,7 +120,7 @@ impl Commands {
                     tracing::debug!(%error, "the connection to Redis broke");
                     self.hang_up(generation).await;
                 }
-                Err(error) => return Err(refusal(&error)),
+                Err(error) => return Err(self.refusals.tell(&error, (self.clock)().moment)),
             }
         }
         Err(ClusterError::Unreachable)
@@ -127,7 +135,7 @@ impl Commands {
             return Err(ClusterError::Unreachable);
         }
         // Who waits for it may lose patience; the next one finds it made.
-        let dialing = dial(slot, self.url.clone(), Arc::clone(&self.clock));
+        let dialing = dial(slot, self.url.clone(), Arc::clone(&self.clock), Arc::clone(&self.refusals));
         tokio::spawn(dialing).await.unwrap_or(Err(ClusterError::Unreachable))
     }
 
@@ -145,6 +153,7 @@ async fn dial(
     mut slot: OwnedMutexGuard<Slot>,
     url: RedisUrl,
     clock: Clock,
+    refusals: Arc<Refusals>,
 ) -> Result<(Line, u64), ClusterError> {
     match Line::dial(&url, None::<NoPushes>).await {
         Ok(line) => {
@@ -158,7 +167,7 @@ async fn dial(
             if wants_another_connection(&error) {
                 Err(ClusterError::Unreachable)
             } else {
-                Err(refusal(&error))
+                Err(refusals.tell(&error, clock().moment))
             }
         }
     }
@@ -180,12 +189,49 @@ pub(crate) fn wants_another_connection(error: &RedisError) -> bool {
         )
 }
 
-fn refusal(error: &RedisError) -> ClusterError {
-    if matches!(error.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse) {
-        tracing::warn!(%error, "Redis answers something else than asked for");
-        return ClusterError::Unreadable;
+impl Refusals {
+    fn tell(&self, error: &RedisError, now: Moment) -> ClusterError {
+        if matches!(error.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse) {
+            tracing::warn!(%error, "Redis answers something else than asked for");
+            return ClusterError::Unreadable;
+        }
+        let code = error.code().unwrap_or(error.category()).to_owned();
+        let what_to_do = match code.as_str() {
+            "WRONGPASS" | "NOAUTH" => {
+                "; cluster.redis_url names user and password: redis://user:password@host"
+            }
+            "NOPERM" => "; let its user do everything with causeway:*",
+            _ => "",
+        };
+        if self.is_news(&code, now) {
+            tracing::warn!(%error, "Redis refuses{what_to_do}");
+        } else {
+            tracing::debug!(%error, "Redis still refuses");
+        }
+        ClusterError::Refused { code }
     }
-    let code = error.code().unwrap_or(error.category()).to_owned();
-    tracing::warn!(%error, code, "Redis refuses");
-    ClusterError::Refused { code }
+
+    fn is_news(&self, code: &str, now: Moment) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = told.as_ref().is_some_and(|(last, at)| last == code && now.since(*at) < SAY_AGAIN);
+        if !known {
+            *told = Some((code.to_owned(), now));
+        }
+        !known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_refusal_is_told_now_and_then_and_another_at_once() {
+        let refusals = Refusals::default();
+        let at = |seconds| Moment::from_origin(Duration::from_secs(seconds));
+        assert!(refusals.is_news("WRONGPASS", at(0)));
+        assert!(!refusals.is_news("WRONGPASS", at(29)));
+        assert!(refusals.is_news("NOPERM", at(29)));
+        assert!(refusals.is_news("NOPERM", at(59)));
+    }
 }
