@@ -320,6 +320,10 @@ impl Room {
         let peer = self.members.remove(at).pass.peer;
         self.usage.forget(&peer);
         self.tell(Audience::All, |seq| ServerMessage::PeerLeft { seq, peer, reason }, turn);
+        if self.members.is_empty() {
+            // There is nobody for whom anything was kept.
+            self.ring.clear(|_| {});
+        }
     }
 
     /// Why this peer, or this token of its, does not get in.

@@ -72,6 +72,10 @@ impl Ring {
             self.drop_oldest(&mut fallen);
         }
         self.sweep = (!self.events.is_empty()).then(|| now.plus(SWEEP_INTERVAL));
+        // What a burst needed is given back: most rooms are calm most of the time.
+        if self.events.len() <= self.events.capacity() / 4 {
+            self.events.shrink_to(self.events.len() * 2);
+        }
     }
 
     /// Forgets everything.
@@ -79,6 +83,7 @@ impl Ring {
         while !self.events.is_empty() {
             self.drop_oldest(&mut fallen);
         }
+        self.events = VecDeque::new();
         self.sweep = None;
     }
 
@@ -136,6 +141,19 @@ mod tests {
         assert_eq!(fallen, [(60, 1)]);
         ring.sweep(at(200), |kept| fallen.push((200, kept.event.seq)));
         assert_eq!((fallen.len(), ring.next_deadline()), (2, None));
+    }
+
+    #[test]
+    fn a_burst_leaves_no_memory_behind() {
+        let mut ring = Ring::new(RingLimits::default());
+        for seq in 0..200 {
+            ring.keep(kept(seq, 1, 0), |_| {});
+        }
+        ring.keep(kept(200, 1, 50), |_| {});
+        ring.sweep(at(60), |_| {});
+        assert!(ring.iter().count() == 1 && ring.events.capacity() <= 8, "{}", ring.events.capacity());
+        ring.sweep(at(120), |_| {});
+        assert_eq!(ring.events.capacity(), 0);
     }
 
     #[test]

@@ -65,6 +65,22 @@ fn app_data_for_all_reaches_all_but_its_sender() {
 }
 
 #[test]
+fn an_empty_room_keeps_nothing_of_what_was_said() {
+    let mut test = TestRoom::with(&[]);
+    test.room = Room::new(settings(), test.now);
+    test.join(ALICE, "alice");
+    test.join(BOB, "bob");
+    test.say(ALICE, ClientMessage::App { to: None, data: "hello".into() });
+    test.apply(Input::Gone { session: ALICE, why: Gone::Closed });
+    assert!(test.room.kept_bytes() > 0, "Bob may have missed it");
+    test.apply(Input::Gone { session: BOB, why: Gone::Disconnected });
+    assert!(test.room.kept_bytes() > 0, "and may come back");
+    test.now.moment = test.now.moment.plus(test.room.grace());
+    test.apply(Input::Tick);
+    assert_eq!(test.room.kept_bytes(), 0);
+}
+
+#[test]
 fn a_signal_to_nobody_is_told_to_its_sender_alone() {
     let mut test = TestRoom::with(&[(ALICE, "alice"), (BOB, "bob")]);
     for to in ["carol", "alice"] {
