@@ -44,9 +44,12 @@ test("the server is away while a file goes: both are told, the file arrives, and
 		await notice.waitFor();
 		expect(await notice.locator("xpath=..").getAttribute("aria-live")).toBe("polite");
 	}
+	// Each comes back when its own backoff is over, and the notice stands for a moment only.
+	const back = [sender, receiver].map(({ page }) =>
+		page.locator("[data-testid=notice][data-kind=back]").waitFor(),
+	);
 	proxy.become("pass");
-	for (const { page } of [sender, receiver])
-		await page.locator("[data-testid=notice][data-kind=back]").waitFor();
+	await Promise.all(back);
 	expect(await sha256OfFile(await (await download).path())).toBe(file.sha256);
 	await untilState(sender.page, "done");
 	for (const { page } of [sender, receiver]) {
