@@ -6,9 +6,11 @@ mod common;
 
 use std::time::Duration;
 
+use causeway_cluster::{Bus, Delivery, Topic};
+use causeway_protocol::bus::BusMessage;
 use causeway_protocol::rest::CreateRoom;
 use causeway_protocol::{ErrorCode, RoomId};
-use common::{Client, Nodes, TestServer};
+use common::{Client, Nodes, TestServer, within};
 use serde_json::{Value, json};
 
 #[actix_web::test]
@@ -138,17 +140,18 @@ async fn an_owner_that_slept_past_its_lease_greets_nobody_before_it_has_asked_wh
     let (nodes, room) = nodes_with_a_room(2).await;
     let alice = member(nodes.of(0), &room).await;
     let bob = member(nodes.of(0), &room).await;
+    let bob_name = bob.name.clone();
     nodes.hub.stall(&Nodes::name(0));
     let mut alice = alice.cut().resume(nodes.of(1)).await;
     let later = alice.until("resync").await["epoch"].clone();
     assert!(later.as_u64() > Some(FIRST_EPOCH), "{later}");
-    let mut bob = bob.cut().resume(nodes.of(0)).await;
-    let healed = async {
-        // Long enough for a node that greets without asking.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        nodes.hub.heal(&Nodes::name(0));
-    };
-    let (greeted, ()) = tokio::join!(bob.until_one_of(&["resumed", "resync"]), healed);
+    let bob = bob.cut();
+    let mut told = nodes.of(0).bus.subscribe(Topic::RoomAddresses);
+    let mut bob = bob.resume(nodes.of(0)).await;
+    // Relays hear where he is when the room's actor has heard that he is back, and would have greeted him.
+    while !is_here(&within(told.next()).await.unwrap(), &bob_name) {}
+    nodes.hub.heal(&Nodes::name(0));
+    let greeted = bob.until_one_of(&["resumed", "resync"]).await;
     assert_eq!(greeted["epoch"], later, "{greeted}");
     say(&mut bob, 1).await;
     assert_eq!(said(&alice.until("app").await), 1);
@@ -221,6 +224,16 @@ async fn a_room_that_was_made_while_its_node_was_cut_off_is_everybodys_afterward
     say(&mut bob, 1).await;
     assert_eq!(said(&alice.until("app").await), 1);
     nodes.stop().await;
+}
+
+/// Whether relays are told that the peer of this name is at one of our servers.
+fn is_here(delivery: &Delivery, name: &Value) -> bool {
+    match delivery {
+        Delivery::Message(BusMessage::RoomAddresses(addresses)) => {
+            name == addresses.peer.as_str() && !addresses.observed.is_empty()
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What the memory cluster gives the first owner of a room.

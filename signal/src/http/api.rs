@@ -205,8 +205,7 @@ fn check_host(signal: &Signal, token: &str, room: &RoomId, now: Now) -> Result<(
     match signal.hosts.check(token, now.unix) {
         Ok(claims) if claims.room == *room => Ok(()),
         Ok(_) => Err(Refusal::new(ErrorCode::NotAllowed)),
-        Err(TokenError::Invalid) => Err(Refusal::new(ErrorCode::TokenInvalid)),
-        Err(TokenError::Expired) => Err(Refusal::new(ErrorCode::TokenExpired)),
+        Err(error) => Err(Refusal::new(error.code())),
     }
 }
 

@@ -9,7 +9,7 @@ use causeway_protocol::bus::{BusMessage, RelayOrder, Revocation};
 use causeway_protocol::message::{ClientMessage, EntryGrant, Greeting, Pass, ServerMessage};
 use causeway_protocol::node::{RoomLetter, Say};
 use causeway_protocol::record::RoomRecord;
-use causeway_protocol::token::{IssueError, ResumeClaims, ResumeTokens, TokenError};
+use causeway_protocol::token::{IssueError, ResumeClaims, ResumeTokens};
 use causeway_protocol::{Epoch, ErrorCode, NodeId, Now, PeerId, RoomId, UnixSeconds};
 
 use causeway_service::clock;
@@ -85,8 +85,7 @@ impl Desk {
         match self.signal.hosts.check(token, now.unix) {
             Ok(claims) if claims.room == self.room => Ok(()),
             Ok(_) => Err(ErrorCode::NotAllowed),
-            Err(TokenError::Invalid) => Err(ErrorCode::TokenInvalid),
-            Err(TokenError::Expired) => Err(ErrorCode::TokenExpired),
+            Err(error) => Err(error.code()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use actix::Addr;
 use causeway_protocol::message::{ClientMessage, Pass, Position, ServerMessage};
-use causeway_protocol::token::{JoinClaims, ResumeClaims, TokenError};
+use causeway_protocol::token::{JoinClaims, ResumeClaims};
 use causeway_protocol::{CloseCode, ErrorCode, PROTOCOL_VERSION, PeerId, RoomId};
 use causeway_service::clock;
 
@@ -62,13 +62,9 @@ impl Session {
         if access::is_an_apps(token) {
             return self.show_an_apps(token).await;
         }
-        let refused = |error| match error {
-            TokenError::Invalid => ErrorCode::TokenInvalid,
-            TokenError::Expired => ErrorCode::TokenExpired,
-        };
-        let claims = match self.signal.joins.check(token, clock::now().unix).map_err(refused) {
+        let claims = match self.signal.joins.check(token, clock::now().unix) {
             Ok(claims) => claims,
-            Err(code) => return self.refuse_entry("hello", code, CloseCode::TokenRefused),
+            Err(error) => return self.refuse_entry("hello", error.code(), CloseCode::TokenRefused),
         };
         let room = self.find("hello", &claims.room).await?;
         Some(Entry::join(room, claims))
@@ -93,13 +89,9 @@ impl Session {
 
     /// Shows a resume token.
     async fn resume(&mut self, token: &str, position: Position) -> Option<Entry> {
-        let refused = |error| match error {
-            TokenError::Invalid => ErrorCode::TokenInvalid,
-            TokenError::Expired => ErrorCode::TokenExpired,
-        };
-        let claims = match self.signal.resumes.check(token, clock::now().unix).map_err(refused) {
+        let claims = match self.signal.resumes.check(token, clock::now().unix) {
             Ok(claims) => claims,
-            Err(code) => return self.refuse_entry("resume", code, CloseCode::ResumeRefused),
+            Err(error) => return self.refuse_entry("resume", error.code(), CloseCode::ResumeRefused),
         };
         let ResumeClaims { room: id, pass, aud: _, exp: _ } = claims;
         let room = self.find("resume", &id).await?;

@@ -7,8 +7,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::UnixSeconds;
 use crate::secret::Secret;
+use crate::{ErrorCode, UnixSeconds};
 
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,17 @@ pub enum TokenError {
     /// Genuine, but its time is over.
     #[error("the token has expired")]
     Expired,
+}
+
+impl TokenError {
+    /// What whoever showed the token is told.
+    #[must_use]
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::Invalid => ErrorCode::TokenInvalid,
+            Self::Expired => ErrorCode::TokenExpired,
+        }
+    }
 }
 
 /// Claims that name the moment from which the token is refused.
